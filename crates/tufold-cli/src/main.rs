@@ -1,0 +1,2 @@
+//! The tufold command.
+fn main() {}
