@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The wire model of The Update Framework (TUF 1.0.34): bytes in, bytes out.
+//!
+//! Canonical JSON, the four roles with everything they carry, keys and thresholds, names, hashed
+//! bins in both forms, and the client workflow as a state machine. There is no file, socket, clock
+//! or thread in this crate: whoever calls it brings the bytes and the time.
+//!
+//! ```
+//! use tufold_meta::{BitLength, Role, Signed, SigningKey, Targets, sign};
+//!
+//! // Which of 1,024 bins lists a target?
+//! let bits = BitLength::from_bin_count(1024).unwrap();
+//! assert_eq!(bits.role_name("bins", bits.bin("foo.txt")), "bins-376");
+//!
+//! // A document keeps its exact bytes, and unknown fields.
+//! let key = SigningKey::from_pem(&SigningKey::generate_ed25519_pem()?)?;
+//! let canonical = br#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{},"version":1,"x":[]}"#;
+//! let file = sign(canonical, &[&key])?;
+//! let parsed = Signed::<Targets>::parse(file)?;
+//! assert_eq!(parsed.canonical(), canonical);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bins;
+pub mod cjson;
+mod delegations;
+mod digest;
+mod files;
+mod keys;
+pub mod names;
+mod path;
+mod pattern;
+mod roles;
+mod signed;
+mod time;
+
+pub use bins::{Bin, BitLength};
+pub use delegations::{
+    Delegated, DelegatedRole, DelegatedRoles, Delegations, Selector, SuccinctRoles, Terminating,
+};
+pub use digest::{Digest, Hashes};
+pub use files::{MetaFile, Mismatch, TargetFile};
+pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};
+pub use names::Version;
+pub use path::{PathError, TargetPath};
+pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
+pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, sign};
+pub use time::{Time, TimeError};

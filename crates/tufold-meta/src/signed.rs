@@ -1,0 +1,222 @@
+//! A signed document: its exact bytes beside what they say, and the payload only after its
+//! signatures were checked.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::{Deref, Range};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::cjson::{self, CanonicalError, ObjectWriter};
+use crate::keys::KeyError;
+use crate::{Key, KeyId, Role, RoleKeys, Root, Signature, SigningKey};
+
+/// A document that was parsed but not verified. Its payload comes out through [`Signed::verify`]
+/// only.
+#[derive(Clone, Debug)]
+pub struct Signed<T> {
+    bytes: Vec<u8>,
+    canonical: Canonical,
+    signatures: Vec<Signature>,
+    payload: T,
+}
+
+/// A document whose signatures reached the threshold of the role it was verified for.
+#[derive(Clone, Debug)]
+pub struct Verified<T>(Signed<T>);
+
+/// The canonical bytes of `signed`: usually a slice of the file.
+#[derive(Clone, Debug)]
+enum Canonical {
+    Slice(Range<usize>),
+    Own(Vec<u8>),
+}
+
+/// Why bytes are not a document of the expected role.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, or not a signed object of this role.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// `signed` has no canonical form.
+    #[error("`signed` has no canonical form: {0}")]
+    Canonical(#[from] CanonicalError),
+}
+
+/// Too few good signatures.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{valid} of {threshold} required signatures are good")]
+pub struct ThresholdError {
+    /// How many different keys of the role signed well.
+    pub valid: u64,
+    /// How many must.
+    pub threshold: u64,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    signed: &'a RawValue,
+    signatures: Vec<Signature>,
+}
+
+impl<T: Role> Signed<T> {
+    /// Parses a whole file. The caller bounds its length.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, ParseError> {
+        let envelope: Envelope<'_> = serde_json::from_slice(&bytes)?;
+        let text = envelope.signed.get();
+        let signatures = envelope.signatures;
+        if cjson::is_canonical(text.as_bytes()) {
+            let payload = serde_json::from_str(text)?;
+            let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
+            let canonical = Canonical::Slice(start..start + text.len());
+            return Ok(Self { canonical, signatures, payload, bytes });
+        }
+        // What is verified must be what is read: the payload is taken from the value that the
+        // canonical bytes are made of.
+        let value: serde_json::Value = serde_json::from_str(text)?;
+        let mut canonical = Vec::with_capacity(text.len());
+        cjson::write_value(&value, &mut canonical)?;
+        let payload = serde_json::from_value(value)?;
+        Ok(Self { canonical: Canonical::Own(canonical), signatures, payload, bytes })
+    }
+
+    /// Checks the signatures: at least `threshold` of the role's keys, each counted once, must have
+    /// signed the canonical bytes (TUF 4.2.1, 5.3.4 and the like). Signatures of other keys do not
+    /// count and do no harm.
+    pub fn verify(
+        self,
+        keys: &BTreeMap<KeyId, Key>,
+        role: &RoleKeys,
+    ) -> Result<Verified<T>, ThresholdError> {
+        let threshold = role.threshold.get();
+        let valid = self.count_valid(keys, role);
+        if valid < threshold {
+            Err(ThresholdError { valid, threshold })
+        } else {
+            Ok(Verified(self))
+        }
+    }
+
+    fn count_valid(&self, keys: &BTreeMap<KeyId, Key>, role: &RoleKeys) -> u64 {
+        let threshold = role.threshold.get();
+        let mut valid = 0;
+        // TUF 4.2: two key ids may name one key; it must not count twice.
+        let mut counted: HashSet<(&str, Option<&str>)> = HashSet::new();
+        for id in &role.keyids {
+            if valid == threshold {
+                break;
+            }
+            let Some(key) = keys.get(id) else { continue };
+            let identity = (key.scheme.as_str(), key.keyval.get_str("public"));
+            if counted.contains(&identity) {
+                continue;
+            }
+            let Some(verifier) = key.verifier() else { continue };
+            let mut of_key = self.signatures.iter().filter(|signature| signature.keyid == *id);
+            // One signature a key id: a list of thousands must not buy thousands of checks.
+            let signature = of_key.next().and_then(Signature::bytes);
+            if signature.is_some_and(|bytes| verifier.verifies(self.canonical(), &bytes)) {
+                counted.insert(identity);
+                valid += 1;
+            }
+        }
+        valid
+    }
+}
+
+impl Signed<Root> {
+    /// Checks a root document against its own keys (TUF 5.3.4).
+    pub fn verify_by_itself(self) -> Result<Verified<Root>, ThresholdError> {
+        let root = &self.payload;
+        let role = &root.roles["root"];
+        let threshold = role.threshold.get();
+        let valid = self.count_valid(&root.keys, role);
+        if valid < threshold {
+            Err(ThresholdError { valid, threshold })
+        } else {
+            Ok(Verified(self))
+        }
+    }
+}
+
+impl<T> Signed<T> {
+    /// The file as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The canonical bytes of `signed`, which the signatures cover.
+    pub fn canonical(&self) -> &[u8] {
+        match &self.canonical {
+            Canonical::Slice(range) => &self.bytes[range.clone()],
+            Canonical::Own(bytes) => bytes,
+        }
+    }
+
+    /// The signatures as they are listed, good or bad.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+}
+
+impl<T> Verified<T> {
+    /// The document that was verified.
+    pub fn signed(&self) -> &Signed<T> {
+        &self.0
+    }
+
+    /// The file as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// The payload, without the bytes.
+    pub fn into_payload(self) -> T {
+        self.0.payload
+    }
+}
+
+impl Verified<Root> {
+    /// Takes the signatures off again, to check them against other keys as well.
+    pub fn into_signed(self) -> Signed<Root> {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.payload
+    }
+}
+
+/// Signs canonical bytes with each key and gives the file: one line of compact JSON whose `signed`
+/// is the canonical bytes (but for raw control characters, which JSON escapes).
+pub fn sign(canonical: &[u8], keys: &[&SigningKey]) -> Result<Vec<u8>, KeyError> {
+    let signatures: Vec<_> =
+        keys.iter().map(|key| key.sign(canonical)).collect::<Result<_, _>>()?;
+    Ok(assemble(canonical, &signatures))
+}
+
+/// Puts canonical bytes and their signatures, sorted by key id, into a file.
+pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
+    let mut sorted: Vec<_> = signatures.iter().collect();
+    sorted.sort_by(|left, right| left.keyid.cmp(&right.keyid));
+    let text = cjson::file_text(canonical);
+    let mut out = Vec::with_capacity(text.len() + 64 + 256 * sorted.len());
+    let mut envelope = ObjectWriter::new(&mut out, None);
+    let list = envelope.key("signatures");
+    list.push(b'[');
+    for (i, signature) in sorted.into_iter().enumerate() {
+        if i > 0 {
+            list.push(b',');
+        }
+        signature.write(list);
+    }
+    list.push(b']');
+    envelope.key("signed").extend_from_slice(&text);
+    envelope.end();
+    out
+}
