@@ -1,0 +1,153 @@
+//! `private/`: the publisher's side of a repository, which is never served.
+//!
+//! ```text
+//! keys/<key id>.pem   private keys, PKCS#8, mode 0600
+//! settings.toml       layout and lifetimes
+//! root.json           the root that the publisher trusts; it pins public/ to these keys
+//! history.tsv         snapshot version and time of every publish, for prune
+//! sweep               when every document's expiry is to be looked at again
+//! lock                held by the one writer
+//! ```
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use tufold_meta::{Time, Version};
+use tufold_store::{DirectoryStore, Store as _};
+
+use crate::error::Error;
+use crate::keyring::{KeyPlan, Keyring};
+use crate::settings::Settings;
+
+const SETTINGS: &str = "settings.toml";
+const ROOT: &str = "root.json";
+const HISTORY: &str = "history.tsv";
+const SWEEP: &str = "sweep";
+
+/// Private files are small; more is damage. The history grows by some 30 bytes a publish.
+const MAX_LEN_BYTES: u64 = 1 << 20;
+const MAX_HISTORY_LEN_BYTES: u64 = 1 << 30;
+
+/// The folder `private/` of a repository.
+#[derive(Debug)]
+pub(crate) struct Private {
+    path: PathBuf,
+    store: DirectoryStore,
+}
+
+/// One line of the history: at `time`, this snapshot became the current one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Publish {
+    pub(crate) snapshot: Version,
+    pub(crate) time: Time,
+}
+
+impl Private {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        let store = DirectoryStore::create_private(path)?;
+        Ok(Self { path: path.to_owned(), store })
+    }
+
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let store = DirectoryStore::open_private(path)?;
+        Ok(Self { path: path.to_owned(), store })
+    }
+
+    /// Takes the writer's lock; an error if another publisher holds it.
+    pub(crate) fn lock(&self) -> Result<tufold_store::Lock, Error> {
+        Ok(tufold_store::lock(&self.path.join("lock"))?)
+    }
+
+    pub(crate) fn settings(&self) -> Result<Settings, Error> {
+        let text = self.text(SETTINGS)?.ok_or_else(|| {
+            Error::NotARepository(self.path.display().to_string(), SETTINGS.to_owned())
+        })?;
+        Settings::from_toml(&text).map_err(|problem| self.bad(SETTINGS, problem))
+    }
+
+    pub(crate) fn set_settings(&self, settings: &Settings) -> Result<(), Error> {
+        Ok(self.store.replace(SETTINGS, settings.to_toml().as_bytes())?)
+    }
+
+    pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
+        Keyring::read(&self.path.join("keys"))
+    }
+
+    pub(crate) fn add_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
+        for (key, pem) in plan.private_keys()? {
+            self.store.replace(&format!("keys/{}.pem", key.id()), pem.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn root(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.store.get(ROOT, MAX_LEN_BYTES)?)
+    }
+
+    pub(crate) fn set_root(&self, bytes: &[u8]) -> Result<(), Error> {
+        Ok(self.store.replace(ROOT, bytes)?)
+    }
+
+    pub(crate) fn sweep_due(&self) -> Result<Option<Time>, Error> {
+        Ok(self.text(SWEEP)?.and_then(|text| text.trim().parse().ok()))
+    }
+
+    pub(crate) fn set_sweep_due(&self, time: Time) -> Result<(), Error> {
+        Ok(self.store.replace(SWEEP, format!("{time}\n").as_bytes())?)
+    }
+
+    /// Every publish so far, oldest first. A last line that was cut off by a crash is left out.
+    pub(crate) fn history(&self) -> Result<Vec<Publish>, Error> {
+        let bytes = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.unwrap_or_default();
+        let text = String::from_utf8(bytes)
+            .map_err(|error| self.bad(HISTORY, format!("not UTF-8: {error}")))?;
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let mut history = Vec::new();
+        for (i, line) in whole.lines().enumerate() {
+            let publish = line.split_once('\t').and_then(|(version, time)| {
+                let snapshot = Version::new(version.parse().ok()?)?;
+                Some(Publish { snapshot, time: time.parse().ok()? })
+            });
+            history.push(publish.ok_or_else(|| {
+                self.bad(HISTORY, format!("line {} is not a version and a time: {line}", i + 1))
+            })?);
+        }
+        Ok(history)
+    }
+
+    /// Adds a line to the history.
+    pub(crate) fn append_history(&self, publish: Publish) -> Result<(), Error> {
+        let path = self.path.join(HISTORY);
+        // A line that a crash cut off must not swallow this one.
+        let cut = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.is_some_and(|bytes| {
+            bytes.last().is_some_and(|&last| last != b'\n')
+        });
+        if cut {
+            self.set_history(&self.history()?)?;
+        }
+        let line = format!("{}\t{}\n", publish.snapshot, publish.time);
+        std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(Error::io("write", &path))
+    }
+
+    /// Replaces the history.
+    pub(crate) fn set_history(&self, history: &[Publish]) -> Result<(), Error> {
+        let text: String =
+            history.iter().map(|p| format!("{}\t{}\n", p.snapshot, p.time)).collect();
+        Ok(self.store.replace(HISTORY, text.as_bytes())?)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(bytes) = self.store.get(name, MAX_LEN_BYTES)? else { return Ok(None) };
+        let text = String::from_utf8(bytes);
+        text.map(Some).map_err(|error| self.bad(name, format!("not UTF-8: {error}")))
+    }
+
+    fn bad(&self, name: &str, problem: String) -> Error {
+        Error::Settings { path: self.path.join(name).display().to_string(), problem }
+    }
+}

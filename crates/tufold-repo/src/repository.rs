@@ -1,0 +1,185 @@
+//! A repository as its publisher sees it: the documents that are current, verified.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
+use tufold_meta::{
+    Delegations, Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp,
+    Verified, Version,
+};
+use tufold_store::{DirectoryStore, Store};
+
+use crate::error::Error;
+use crate::layout::BINS;
+use crate::private::Private;
+use crate::settings::Settings;
+
+/// The longest document that is read: `flat` with tens of millions of targets.
+pub(crate) const MAX_DOCUMENT_LEN_BYTES: u64 = 1 << 33;
+
+/// A repository on disk: `public/`, which is served, and `private/`, which is not.
+pub struct Repository {
+    pub(crate) public: DirectoryStore,
+    pub(crate) private: Private,
+    pub(crate) settings: Settings,
+}
+
+impl Repository {
+    /// Opens the repository in the folder `path`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let missing = |name: &str| {
+            Err(Error::NotARepository(path.display().to_string(), name.to_owned()))
+        };
+        if !path.join("private").is_dir() {
+            return missing("private/");
+        }
+        if !path.join("public").is_dir() {
+            return missing("public/");
+        }
+        let private = Private::open(&path.join("private"))?;
+        let public = DirectoryStore::open(&path.join("public"))?;
+        let settings = private.settings()?;
+        Ok(Self { public, private, settings })
+    }
+
+    /// Layout and lifetimes.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The current documents of the top-level roles, verified.
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        let pinned = self.private.root()?.ok_or_else(|| {
+            Error::NotARepository("private/".to_owned(), "root.json".to_owned())
+        })?;
+        State::load(&self.public, pinned)
+    }
+}
+
+/// The current documents of the top-level roles.
+pub(crate) struct State {
+    pub(crate) root: Verified<Root>,
+    pub(crate) timestamp: Verified<Timestamp>,
+    pub(crate) snapshot: Verified<Snapshot>,
+    pub(crate) targets: Verified<Targets>,
+    /// The `bins` role, in the prefixes form.
+    pub(crate) bins: Option<Verified<Targets>>,
+}
+
+impl State {
+    /// Follows the documents from the root that is pinned, as a client would; but an expired
+    /// document is no fault here, for a publish is what mends it.
+    pub(crate) fn load(public: &dyn Store, pinned: Vec<u8>) -> Result<Self, Error> {
+        let file = "private/root.json";
+        let mut root = parse::<Root>(file, pinned)?
+            .verify_by_itself()
+            .map_err(|error| Error::damaged(file, error))?;
+        loop {
+            let file = versioned_file_name("root", root.version.next());
+            let Some(bytes) = read(public, &file)? else { break };
+            // TUF 5.3.4: signed by the old keys and by its own.
+            let next = parse::<Root>(&file, bytes)?
+                .verify(&root.keys, &root.roles["root"])
+                .and_then(|verified| verified.into_signed().verify_by_itself())
+                .map_err(|error| Error::damaged(&file, error))?;
+            if next.version != root.version.next() {
+                return Err(Error::damaged(&file, format!("has version {}", next.version)));
+            }
+            root = next;
+        }
+        let top = |role: &str| (&root.keys, &root.roles[role]);
+        let timestamp: Verified<Timestamp> =
+            load(public, &names::file_name("timestamp"), top("timestamp"), None)?;
+        let snapshot: Verified<Snapshot> = {
+            let file = versioned_file_name("snapshot", timestamp.snapshot.version);
+            load(public, &file, top("snapshot"), Some(&timestamp.snapshot))?
+        };
+        let targets = load_listed(public, "targets", top("targets"), &snapshot)?;
+        let mut state = Self { root, timestamp, snapshot, targets, bins: None };
+        let delegations = state.targets.delegations.as_ref();
+        if let Some(bins) = delegations.and_then(|delegations| delegations.role(BINS)) {
+            let keys = (&delegations.expect("bins is delegated").keys, bins.keys);
+            state.bins = Some(load_listed(public, BINS, keys, &state.snapshot)?);
+        }
+        Ok(state)
+    }
+
+    /// The keys of a targets role and its threshold; `None` if nothing delegates to it.
+    pub(crate) fn keys_of(&self, role: &str) -> Option<(&BTreeMap<KeyId, Key>, &RoleKeys)> {
+        if role == "targets" {
+            return Some((&self.root.keys, &self.root.roles[role]));
+        }
+        let by = |delegations: Option<&'_ Delegations>| -> Option<_> {
+            let delegations = delegations?;
+            Some((&delegations.keys, delegations.role(role)?.keys))
+        };
+        let below = self.bins.as_ref().and_then(|bins| bins.delegations.as_ref());
+        by(self.targets.delegations.as_ref()).or_else(|| by(below))
+    }
+
+    /// Reads and verifies the current document of a targets role.
+    pub(crate) fn targets_role(&self, public: &dyn Store, role: &str) -> Result<Targets, Error> {
+        let keys = self.keys_of(role).ok_or_else(|| Error::Change {
+            path: role.to_owned(),
+            problem: "no role of this name is delegated".to_owned(),
+        })?;
+        Ok(load_listed::<Targets>(public, role, keys, &self.snapshot)?.into_payload())
+    }
+
+    /// The names of the roles below the top-level targets role that list targets, sorted.
+    pub(crate) fn leaf_roles(&self) -> Vec<String> {
+        let roles = self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"));
+        let is_leaf = |role: &&str| *role != "targets" && !(*role == BINS && self.bins.is_some());
+        roles.filter(is_leaf).map(str::to_owned).collect()
+    }
+}
+
+/// The bytes of a metadata file.
+pub(crate) fn read(public: &dyn Store, file: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(public.get(&format!("{METADATA_FOLDER}{file}"), MAX_DOCUMENT_LEN_BYTES)?)
+}
+
+fn parse<R: Role>(file: &str, bytes: Vec<u8>) -> Result<Signed<R>, Error> {
+    Signed::parse(bytes).map_err(|error| Error::damaged(file, format!("is damaged: {error}")))
+}
+
+fn load_listed<R: Role>(
+    public: &dyn Store,
+    role: &str,
+    keys: (&BTreeMap<KeyId, Key>, &RoleKeys),
+    snapshot: &Snapshot,
+) -> Result<Verified<R>, Error> {
+    let listed = snapshot
+        .meta
+        .get(&names::meta_name(role))
+        .ok_or_else(|| Error::damaged(&names::meta_name(role), "is not in the snapshot"))?;
+    load(public, &versioned_file_name(role, listed.version), keys, Some(listed))
+}
+
+fn load<R: Role>(
+    public: &dyn Store,
+    file: &str,
+    (keys, role): (&BTreeMap<KeyId, Key>, &RoleKeys),
+    listed: Option<&MetaFile>,
+) -> Result<Verified<R>, Error> {
+    let bytes = read(public, file)?.ok_or_else(|| Error::damaged(file, "is missing"))?;
+    if let Some(listed) = listed {
+        listed.check(&bytes).map_err(|error| Error::damaged(file, error))?;
+    }
+    let document = parse::<R>(file, bytes)?
+        .verify(keys, role)
+        .map_err(|error| Error::damaged(file, error))?;
+    match listed {
+        Some(listed) if listed.version != document.version() => Err(Error::damaged(
+            file,
+            format!("has version {}, expected {}", document.version(), listed.version),
+        )),
+        _ => Ok(document),
+    }
+}
+
+/// The version of a role in a snapshot.
+pub(crate) fn listed_version(snapshot: &Snapshot, role: &str) -> Option<Version> {
+    snapshot.meta.get(&names::meta_name(role)).map(|file| file.version)
+}
