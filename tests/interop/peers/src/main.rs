@@ -1,0 +1,95 @@
+//! Reads a TUF repository from a folder with `tough` or `sigstore-tuf` and prints what it found, in the words of
+//! `read_repo.py`: `peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...`
+
+mod sigstore;
+mod tough;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+/// What a client found.
+#[derive(Serialize)]
+struct Answer {
+    versions: BTreeMap<&'static str, u64>,
+    targets: BTreeMap<String, Option<Found>>,
+    requests: Vec<Request>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    length: u64,
+    sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Request {
+    path: String,
+    /// `None` if there is no such file.
+    bytes: Option<usize>,
+}
+
+/// The repository's metadata folder; remembers what was asked of it.
+#[derive(Clone, Debug)]
+struct Folder {
+    dir: PathBuf,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Folder {
+    fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), requests: Arc::default() }
+    }
+
+    fn read(&self, name: &str) -> std::io::Result<Option<Vec<u8>>> {
+        let bytes = match fs::read(self.dir.join(name)) {
+            Ok(bytes) => Some(bytes),
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        let request = Request { path: name.to_owned(), bytes: bytes.as_ref().map(Vec::len) };
+        self.requests.lock().expect("no reader panics").push(request);
+        Ok(bytes)
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no reader panics").clone()
+    }
+}
+
+fn run() -> anyhow::Result<Answer> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [client, metadata, root, cache, targets @ ..] = args.as_slice() else {
+        bail!("usage: peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...");
+    };
+    let folder = Folder::new(&fs::canonicalize(metadata).context("METADATA_DIR")?);
+    let root = fs::read(root).context("ROOT")?;
+    let cache = Path::new(cache);
+    fs::create_dir_all(cache)?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    match client.as_str() {
+        "tough" => runtime.block_on(tough::read(&folder, &root, cache, targets)),
+        "sigstore" => runtime.block_on(sigstore::read(folder, &root, cache, targets)),
+        other => bail!("no client called {other}"),
+    }
+}
+
+fn main() -> ExitCode {
+    match run().and_then(|answer| Ok(serde_json::to_string(&answer)?)) {
+        Ok(answer) => {
+            println!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("{e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
