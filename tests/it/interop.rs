@@ -4,12 +4,12 @@
 
 mod canonical;
 mod clients;
+mod foreign;
 mod publisher;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use serde::Deserialize;
 use tempfile::tempdir;
 
 use clients::{Answer, Client, Clients};
@@ -262,44 +262,6 @@ fn files_are_no_larger_than_python_tufs() {
             let allowance = if role == "timestamp" { ADVERTISEMENT_BYTES } else { 0 };
             let limit = theirs[&role] + allowance;
             assert!(len <= limit, "{layout:?}: {role} has {len} B, python-tuf's {limit}");
-        }
-    }
-}
-
-/// A repository that `make_repo.py` wrote, and what a client must find there.
-#[derive(Deserialize)]
-struct Foreign {
-    kind: String,
-    metadata: std::path::PathBuf,
-    root: std::path::PathBuf,
-    versions: BTreeMap<String, u64>,
-    targets: BTreeMap<String, clients::Found>,
-    absent: Vec<String>,
-}
-
-/// Repositories by python-tuf with all that tufold itself does not write: see `make_repo.py`.
-fn foreign_repositories(clients: &Clients, out: &Path) -> Vec<Foreign> {
-    let manifest = clients.python("make_repo.py", [out], "");
-    serde_json::from_str(&manifest).expect("a manifest")
-}
-
-#[test]
-fn python_tuf_reads_the_foreign_repositories() {
-    let Some(clients) = Clients::find() else { return };
-    let dir = tempdir().expect("a temporary folder");
-    for foreign in foreign_repositories(clients, dir.path()) {
-        let cache = dir.path().join(format!("cache of {}", foreign.kind));
-        let paths = foreign.targets.keys().chain(&foreign.absent).map(String::as_str);
-        let answer =
-            clients.read(Client::PythonTuf, &foreign.metadata, &foreign.root, &cache, paths);
-        for (role, version) in &answer.versions {
-            assert_eq!(*version, foreign.versions[role], "{role}");
-        }
-        for (path, found) in &foreign.targets {
-            assert_eq!(answer.targets[path].as_ref(), Some(found), "{path}");
-        }
-        for path in &foreign.absent {
-            assert_eq!(answer.targets[path], None, "{path}");
         }
     }
 }
