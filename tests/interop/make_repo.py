@@ -85,7 +85,11 @@ class Repository:
         metadata.unrecognized_fields = dict(UNKNOWN)
         data = metadata.to_bytes(INDENTED)
         prefix = "" if name == "timestamp" else f"{signed.version}."
-        (self.dir / f"{prefix}{quote(name, '')}.json").write_bytes(data)
+        # Clients quote the role's name in a URL and a web server undoes that: it looks for the second name.
+        for file_name in {f"{prefix}{quote(name, '')}.json", f"{prefix}{name}.json"}:
+            file = self.dir / file_name
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
         self.versions[name] = signed.version
         return data
 

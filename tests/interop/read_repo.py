@@ -3,35 +3,48 @@
 
     read_repo.py METADATA ROOT CACHE_DIR TARGETPATH...
 
-METADATA is a folder or a base URL. The same CACHE_DIR again is a warm client. Prints one line of JSON: the version of
-each top-level role, each target's length and SHA-256 (or null), and the requests in order.
+METADATA is a base URL or a folder, which is then served by the plainest of web servers. The same CACHE_DIR again is a
+warm client. Prints one line of JSON: the version of each top-level role, each target's length and SHA-256 (or null), and
+the requests in order.
 """
 
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
+from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.ngclient import FetcherInterface, Updater
 from tuf.ngclient.urllib3_fetcher import Urllib3Fetcher
 
 TOP_LEVEL_ROLES = ("root", "timestamp", "snapshot", "targets")
 
 
-class FolderFetcher(FetcherInterface):
-    """Serves BASE/name from a folder, as a static web server would."""
+class FolderHandler(SimpleHTTPRequestHandler):
+    disable_nagle_algorithm = True
 
-    BASE = "folder:"
+    def log_message(self, *args) -> None:
+        """Nothing: the fetcher keeps the log."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
 
-    def _fetch(self, url: str) -> Iterator[bytes]:
+@contextlib.contextmanager
+def served(metadata: str) -> Iterator[str]:
+    """The base URL of METADATA, without a slash at its end."""
+    if metadata.startswith(("http://", "https://")):
+        yield metadata.rstrip("/")
+        return
+    handler = partial(FolderHandler, directory=metadata)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
-            return iter([(self.folder / url.removeprefix(f"{self.BASE}/")).read_bytes()])
-        except FileNotFoundError:
-            raise DownloadHTTPError(f"{url}: no such file", 404) from None
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 class LoggingFetcher(FetcherInterface):
@@ -56,13 +69,8 @@ class LoggingFetcher(FetcherInterface):
             yield chunk
 
 
-def read(metadata: str, root: bytes, cache: Path, paths: list[str]) -> dict:
-    if metadata.startswith(("http://", "https://")):
-        base = metadata.rstrip("/")
-        fetcher = LoggingFetcher(Urllib3Fetcher(), base)
-    else:
-        base = FolderFetcher.BASE
-        fetcher = LoggingFetcher(FolderFetcher(Path(metadata)), base)
+def read(base: str, root: bytes, cache: Path, paths: list[str]) -> dict:
+    fetcher = LoggingFetcher(Urllib3Fetcher(), base)
     cache.mkdir(parents=True, exist_ok=True)
     updater = Updater(str(cache), base, fetcher=fetcher, bootstrap=root)
     updater.refresh()
@@ -80,8 +88,10 @@ def read(metadata: str, root: bytes, cache: Path, paths: list[str]) -> dict:
 
 def main() -> int:
     metadata, root, cache, *paths = sys.argv[1:]
+    os.environ["no_proxy"] = "127.0.0.1"
     try:
-        answer = read(metadata, Path(root).read_bytes(), Path(cache), paths)
+        with served(metadata) as base:
+            answer = read(base, Path(root).read_bytes(), Path(cache), paths)
     except (RepositoryError, DownloadError) as e:
         print(f"{type(e).__name__}: {e}", file=sys.stderr)
         return 1

@@ -1,6 +1,8 @@
-//! What tufold publishes is read by clients that share no code with it: python-tuf, tough and sigstore-tuf.
+//! What tufold publishes is read by clients that share no code with it: python-tuf, tough and
+//! sigstore-tuf.
 //!
-//! `tests/interop/setup` makes these clients. Without them the tests are skipped, or fail if TUFOLD_INTEROP=1.
+//! `tests/interop/setup` makes these clients. Without them the tests are skipped, or fail if
+//! TUFOLD_INTEROP=1.
 
 mod canonical;
 mod clients;
@@ -41,8 +43,8 @@ fn assert_found(answer: &Answer, present: &[Row], absent: &[&str]) {
     }
 }
 
-/// Three states of one repository (first; targets came, changed and went; every role signed anew), each visited by a
-/// client that has seen the states before and by one that has not.
+/// Three states of one repository (first; targets came, changed and went; every role signed anew),
+/// each visited by a client that has seen the states before and by one that has not.
 fn check_visits(client: Client, layout: Layout, row_count: usize) {
     let Some(clients) = Clients::find() else { return };
     let (old, new) = (dataset_rows(FORKY, row_count), dataset_rows(SID, row_count));
@@ -93,6 +95,8 @@ fn python_tuf_reads_prefix_bins() {
     }
 }
 
+/// A plain web server looks for a role's file under its unquoted name, a client of `file:` URLs
+/// under the quoted one: only role names that need no quoting suit both.
 #[test]
 fn every_client_reads_the_forms_without_bins() {
     for form in ["flat", "projects-listed", "projects-wildcard"] {
@@ -102,7 +106,7 @@ fn every_client_reads_the_forms_without_bins() {
     }
 }
 
-// tough looks at every bin for every target: 500 rows and 16 bins are what it does in a second.
+// tough looks at every bin for every target, hence few of both.
 #[test]
 fn tough_reads_prefix_bins() {
     for snapshot in ["versions", "hashes"] {
@@ -117,7 +121,7 @@ fn sigstore_tuf_reads_prefix_bins() {
     }
 }
 
-/// One bin, eight prefixes a bin, and more than one digit.
+/// Eight prefixes a bin, two, one, and bins of two digits.
 #[test]
 fn every_client_reads_every_count_of_bins() {
     let Some(clients) = Clients::find() else { return };
@@ -149,7 +153,8 @@ fn clients_without_tap_15_find_nothing_in_succinct_bins() {
     assert!(refused.contains("missing field `roles`"), "{refused}");
 }
 
-/// The requests of a visit are those that the TUF client workflow needs, under their consistent-snapshot names.
+/// The requests of a visit are those that the TUF client workflow needs, under their
+/// consistent-snapshot names.
 #[test]
 fn clients_need_no_other_requests() {
     let Some(clients) = Clients::find() else { return };

@@ -47,7 +47,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// `None`, with a word on stderr, if they were not made and TUFOLD_INTEROP does not ask for them.
+    /// `None`, with a word on stderr, if they were not made and TUFOLD_INTEROP does not ask for
+    /// them.
     #[expect(clippy::print_stderr, reason = "a skipped test has no other way to say so")]
     pub(super) fn find() -> Option<&'static Self> {
         static CLIENTS: OnceLock<Option<Clients>> = OnceLock::new();

@@ -1,4 +1,5 @@
-//! Repositories that python-tuf wrote, with all that tufold itself would not write: see `make_repo.py`.
+//! Repositories that python-tuf wrote, with all that tufold itself would not write: see
+//! `make_repo.py`.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -131,7 +131,8 @@ impl Repo {
     }
 }
 
-/// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of its own package.
+/// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of
+/// its own package.
 fn tufold_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {

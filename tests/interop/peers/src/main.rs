@@ -1,5 +1,5 @@
-//! Reads a TUF repository from a folder with `tough` or `sigstore-tuf` and prints what it found, in the words of
-//! `read_repo.py`: `peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...`
+//! Reads a TUF repository from a folder with `tough` or `sigstore-tuf` and prints what it found, in
+//! the words of `read_repo.py`: `peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...`
 
 mod sigstore;
 mod tough;

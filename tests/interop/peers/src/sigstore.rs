@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use percent_encoding::percent_decode_str;
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{Error, FileStore, Repository, Updater};
 
@@ -10,7 +11,9 @@ use crate::{Answer, Folder, Found};
 
 impl Repository for Folder {
     fn fetch_metadata<'a>(&'a self, name: &'a str, max_length: u64) -> FetchFuture<'a> {
-        let result = match self.read(name) {
+        // Over HTTP a web server would undo the quoting of role names.
+        let file = percent_decode_str(name).decode_utf8_lossy();
+        let result = match self.read(&file) {
             Ok(Some(bytes)) if bytes.len() as u64 > max_length => {
                 Err(Error::transport(format!("{name}: {} bytes, limit {max_length}", bytes.len())))
             }

@@ -1,4 +1,5 @@
-//! `tough`: fetches every delegated role at once, and checks that each target is where its delegations say.
+//! `tough`: fetches every delegated role at once, and checks that each target is where its
+//! delegations say.
 
 use std::collections::BTreeMap;
 use std::path::Path;
