@@ -1,2 +1,71 @@
-//! The tufold command.
-fn main() {}
+//! The `tufold` command.
+
+mod bars;
+mod cmd;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::output::{Exit, Out};
+
+/// TUF metadata that stays small while the index doubles and doubles again
+///
+/// tufold makes and publishes signed TUF repositories with hashed bins, for package indexes of any
+/// size. Results go to standard output, progress and errors to standard error. Exit status: 0 for
+/// yes, 1 for no (a check found a fault, a target is not listed), 2 if something is broken.
+#[derive(Parser)]
+#[command(
+    name = "tufold",
+    version,
+    after_help = "Examples:
+  tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
+  tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
+  tufold check demo"
+)]
+struct Cli {
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(cmd::init::Args),
+    Publish(cmd::publish::Args),
+    Check(cmd::check::Args),
+    Show(cmd::show::Args),
+    Prune(cmd::prune::Args),
+    Targets(cmd::targets::Args),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = Out::new(&mut stdout, cli.json);
+    let result = match cli.command {
+        Command::Init(args) => cmd::init::run(args, &mut out),
+        Command::Publish(args) => cmd::publish::run(args, &mut out),
+        Command::Check(args) => cmd::check::run(args, &mut out),
+        Command::Show(args) => cmd::show::run(args, &mut out),
+        Command::Prune(args) => cmd::prune::run(args, &mut out),
+        Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tufold", &mut out);
+            Ok(Exit::Yes)
+        }
+    };
+    let result = result.and_then(|exit| out.finish().map(|()| exit));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => output::report(&error),
+    }
+}

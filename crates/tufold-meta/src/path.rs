@@ -78,6 +78,12 @@ impl fmt::Display for TargetPath {
     }
 }
 
+impl From<TargetPath> for String {
+    fn from(path: TargetPath) -> Self {
+        path.0.into()
+    }
+}
+
 impl AsRef<str> for TargetPath {
     fn as_ref(&self) -> &str {
         &self.0

@@ -39,6 +39,13 @@ impl Time {
         let sum = self.unix_seconds().saturating_add_unsigned(seconds);
         Self::from_unix_seconds(sum).unwrap_or(Self(LAST))
     }
+
+    /// This moment less `seconds`; the first second of year 0 at the earliest.
+    #[must_use]
+    pub fn minus_seconds(self, seconds: u64) -> Self {
+        let difference = self.unix_seconds().saturating_sub_unsigned(seconds);
+        Self::from_unix_seconds(difference).unwrap_or(Self(FIRST))
+    }
 }
 
 impl FromStr for Time {
@@ -99,5 +106,7 @@ mod tests {
         let time: Time = "2026-11-22T13:30:00Z".parse().unwrap();
         assert_eq!(time.plus_seconds(3600).to_string(), "2026-11-22T14:30:00Z");
         assert_eq!(time.plus_seconds(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(time.minus_seconds(3600).to_string(), "2026-11-22T12:30:00Z");
+        assert_eq!(time.minus_seconds(u64::MAX).to_string(), "0000-01-01T00:00:00Z");
     }
 }

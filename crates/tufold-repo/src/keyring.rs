@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tufold_meta::{Key, KeyId, RoleKeys, SigningKey};
 
@@ -13,11 +13,24 @@ use crate::settings::RoleKind;
 #[derive(Debug, Default)]
 pub struct Keyring(BTreeMap<KeyId, SigningKey>);
 
-/// The keys of a new repository: for each kind of role its private keys in PEM and its threshold.
-#[derive(Clone, Debug)]
-pub struct KeyPlan(BTreeMap<RoleKind, KindKeys>);
+/// Which keys a new repository is to have.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRequest {
+    /// A folder with the private keys: the files `<kind>.pem` and `<kind>-<anything>.pem` belong to
+    /// a kind of role. Every kind needs one, and no other `*.pem` file may be there. Without a
+    /// folder, Ed25519 keys are made from the system's randomness.
+    pub folder: Option<PathBuf>,
+    /// How many keys are made for a kind of role; 1, or as many as the threshold, if not stated.
+    pub counts: BTreeMap<RoleKind, u64>,
+    /// How many of them have to sign; 1 if not stated.
+    pub thresholds: BTreeMap<RoleKind, u64>,
+}
 
-#[derive(Clone, Debug)]
+/// The private keys of a new repository, in PEM, and the thresholds of its roles.
+#[derive(Clone)]
+pub(crate) struct KeyPlan(BTreeMap<RoleKind, KindKeys>);
+
+#[derive(Clone)]
 struct KindKeys {
     pems: Vec<String>,
     threshold: u64,
@@ -50,63 +63,80 @@ impl Keyring {
     }
 }
 
-impl KeyPlan {
-    /// New Ed25519 keys from the system's randomness: `count(kind)` of them, `threshold(kind)` of
-    /// which have to sign.
-    pub fn generate(
-        count: impl Fn(RoleKind) -> u64,
-        threshold: impl Fn(RoleKind) -> u64,
-    ) -> Result<Self, Error> {
-        let mut plan = BTreeMap::new();
-        for kind in RoleKind::ALL {
-            let pems = (0..count(kind))
-                .map(|_| SigningKey::generate_ed25519_pem())
-                .collect::<Result<_, _>>()?;
-            plan.insert(kind, KindKeys { pems, threshold: threshold(kind) });
+impl KeyRequest {
+    /// Reads or makes the keys.
+    pub(crate) fn fulfil(&self) -> Result<KeyPlan, Error> {
+        let mut plan = match &self.folder {
+            Some(folder) => self.read(folder)?,
+            None => self.generate()?,
+        };
+        for (kind, keys) in &mut plan {
+            let count = keys.pems.len() as u64;
+            let threshold = keys.threshold;
+            if threshold == 0 || threshold > count {
+                let problem = format!("{kind} has a threshold of {threshold} with {count} keys");
+                return Err(Error::Keys(problem));
+            }
         }
-        Self(plan).checked()
+        Ok(KeyPlan(plan))
     }
 
-    /// The keys in `folder`: the files `<kind>.pem` and `<kind>-<anything>.pem` belong to a kind of
-    /// role. Every kind needs a file, and no other `*.pem` file may be there.
-    pub fn read(folder: &Path, threshold: impl Fn(RoleKind) -> u64) -> Result<Self, Error> {
-        let empty = |kind| (kind, KindKeys { pems: Vec::new(), threshold: threshold(kind) });
+    fn threshold(&self, kind: RoleKind) -> u64 {
+        self.thresholds.get(&kind).copied().unwrap_or(1)
+    }
+
+    fn generate(&self) -> Result<BTreeMap<RoleKind, KindKeys>, Error> {
+        let of_kind = |kind| {
+            let threshold = self.threshold(kind);
+            let count = self.counts.get(&kind).copied().unwrap_or(threshold.max(1));
+            let pems = (0..count).map(|_| SigningKey::generate_ed25519_pem());
+            Ok((kind, KindKeys { pems: pems.collect::<Result<_, _>>()?, threshold }))
+        };
+        RoleKind::ALL.into_iter().map(of_kind).collect()
+    }
+
+    fn read(&self, folder: &Path) -> Result<BTreeMap<RoleKind, KindKeys>, Error> {
+        if let Some((kind, _)) = self.counts.first_key_value() {
+            return Err(Error::Keys(format!(
+                "a number of {kind} keys was asked for, but the keys are read from {}",
+                folder.display()
+            )));
+        }
+        let empty = |kind| (kind, KindKeys { pems: Vec::new(), threshold: self.threshold(kind) });
         let mut plan = BTreeMap::from(RoleKind::ALL.map(empty));
         for (path, text) in read_pems(folder)? {
             let stem = Path::new(&path).file_stem().and_then(|s| s.to_str()).unwrap_or_default();
             let name = stem.split_once('-').map_or(stem, |(name, _)| name);
-            let kind: RoleKind = name
-                .parse()
-                .map_err(|problem| Error::Keys(format!("{path}: {problem}")))?;
+            let kind: RoleKind =
+                name.parse().map_err(|problem| Error::Keys(format!("{path}: {problem}")))?;
             SigningKey::from_pem(&text).map_err(|source| Error::Key { path, source })?;
             plan.entry(kind).and_modify(|keys| keys.pems.push(text));
         }
-        for (kind, keys) in &plan {
-            if keys.pems.is_empty() {
-                let folder = folder.display();
-                return Err(Error::Keys(format!("{folder} has no key for {kind} ({kind}.pem)")));
-            }
+        if let Some((kind, _)) = plan.iter().find(|(_, keys)| keys.pems.is_empty()) {
+            let folder = folder.display();
+            return Err(Error::Keys(format!("{folder} has no key for {kind} ({kind}.pem)")));
         }
-        Self(plan).checked()
+        Ok(plan)
+    }
+}
+
+impl KeyPlan {
+    /// Every private key's file name and PEM text, as [`KeyRequest::folder`] has them.
+    pub(crate) fn files(&self) -> Result<Vec<(String, &str)>, Error> {
+        let pems = self.0.iter().flat_map(|(kind, keys)| keys.pems.iter().map(move |p| (kind, p)));
+        pems.map(|(kind, pem)| {
+            Ok((format!("{kind}-{}.pem", SigningKey::from_pem(pem)?.id()), pem.as_str()))
+        })
+        .collect()
     }
 
-    fn checked(self) -> Result<Self, Error> {
-        for (kind, keys) in &self.0 {
-            let count = keys.pems.len() as u64;
-            if keys.threshold == 0 || keys.threshold > count {
-                let threshold = keys.threshold;
-                return Err(Error::Keys(format!(
-                    "{kind} has a threshold of {threshold} with {count} keys"
-                )));
-            }
+    /// All keys, to sign with.
+    pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
+        let mut keyring = Keyring::default();
+        for pem in self.0.values().flat_map(|keys| &keys.pems) {
+            keyring.insert(SigningKey::from_pem(pem)?);
         }
-        Ok(self)
-    }
-
-    /// Every private key with its PEM text.
-    pub(crate) fn private_keys(&self) -> Result<Vec<(SigningKey, &str)>, Error> {
-        let pems = self.0.values().flat_map(|keys| &keys.pems);
-        pems.map(|pem| Ok((SigningKey::from_pem(pem)?, pem.as_str()))).collect()
+        Ok(keyring)
     }
 
     /// The public keys and the threshold of one kind of role, sorted by key id.

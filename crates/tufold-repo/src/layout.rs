@@ -218,8 +218,16 @@ mod tests {
             ("bins-succinct", Some(1024), ""),
             ("flat", None, ""),
             ("bins-succinct", None, "bins-succinct needs a number of bins"),
-            ("bins-prefixes", Some(1000), "the number of bins is 1000, not a power of two from 2 to 2^32"),
-            ("bins-prefixes", Some(1), "the number of bins is 1, not a power of two from 2 to 2^32"),
+            (
+                "bins-prefixes",
+                Some(1000),
+                "the number of bins is 1000, not a power of two from 2 to 2^32",
+            ),
+            (
+                "bins-prefixes",
+                Some(1),
+                "the number of bins is 1, not a power of two from 2 to 2^32",
+            ),
             ("flat", Some(2), "flat has no bins, yet 2 were asked for"),
         ];
         for (name, bins, expected) in rows {
@@ -234,6 +242,6 @@ mod tests {
         let bits = BitLength::from_bin_count(1024).unwrap();
         assert_eq!(Delegation::BinsSuccinct(bits).role_of("foo.txt"), "bins-376");
         assert_eq!(Delegation::Flat.role_of("foo.txt"), "targets");
-        assert_eq!(Delegation::ProjectsWildcard.role_of("a/b/c"), "projects/a/b");
+        assert_eq!(Delegation::ProjectsWildcard.role_of("a/b/c"), "project-a~b");
     }
 }

@@ -1,7 +1,7 @@
 //! `private/`: the publisher's side of a repository, which is never served.
 //!
 //! ```text
-//! keys/<key id>.pem   private keys, PKCS#8, mode 0600
+//! keys/<kind>-<key id>.pem   private keys, PKCS#8, mode 0600
 //! settings.toml       layout and lifetimes
 //! root.json           the root that the publisher trusts; it pins public/ to these keys
 //! history.tsv         snapshot version and time of every publish, for prune
@@ -73,9 +73,9 @@ impl Private {
         Keyring::read(&self.path.join("keys"))
     }
 
-    pub(crate) fn add_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
-        for (key, pem) in plan.private_keys()? {
-            self.store.replace(&format!("keys/{}.pem", key.id()), pem.as_bytes())?;
+    pub(crate) fn set_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
+        for (name, pem) in plan.files()? {
+            self.store.replace(&format!("keys/{name}"), pem.as_bytes())?;
         }
         Ok(())
     }
@@ -119,9 +119,10 @@ impl Private {
     pub(crate) fn append_history(&self, publish: Publish) -> Result<(), Error> {
         let path = self.path.join(HISTORY);
         // A line that a crash cut off must not swallow this one.
-        let cut = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.is_some_and(|bytes| {
-            bytes.last().is_some_and(|&last| last != b'\n')
-        });
+        let cut = self
+            .store
+            .get(HISTORY, MAX_HISTORY_LEN_BYTES)?
+            .is_some_and(|bytes| bytes.last().is_some_and(|&last| last != b'\n'));
         if cut {
             self.set_history(&self.history()?)?;
         }

@@ -26,7 +26,9 @@ impl<'p> Project<'p> {
         let Some((folder, file)) = path.rsplit_once('/') else {
             return Self { name: "".into(), shape: Shape::Top };
         };
-        if let Some(name) = folder.strip_prefix("simple/") && !name.contains('/') {
+        if let Some(name) = folder.strip_prefix("simple/")
+            && !name.contains('/')
+        {
             return Self { name: name.into(), shape: Shape::PyPi };
         }
         match folder.split('/').collect::<Vec<_>>()[..] {
@@ -45,12 +47,25 @@ impl<'p> Project<'p> {
         }
     }
 
-    /// The role's name. The prefix keeps a project from taking a top-level role's name.
+    /// The role's name. The prefix keeps a project from taking a top-level role's name. Only
+    /// characters that no URL quotes stand in it: a plain web server undoes the quoting of a file's
+    /// name, and a reader of local files may not do it. A slash becomes `~`, any other byte `~~`
+    /// and its hex (no path has an empty segment, so two names never meet).
     pub(crate) fn role_name(&self) -> String {
-        match self.shape {
-            Shape::Top => "projects".to_owned(),
-            _ => format!("projects/{}", self.name),
+        let mut role = "project".to_owned();
+        if self.shape != Shape::Top {
+            role.push('-');
         }
+        for byte in self.name.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' => {
+                    role.push(char::from(byte));
+                }
+                b'/' => role.push('~'),
+                _ => role.push_str(&format!("~~{byte:02x}")),
+            }
+        }
+        role
     }
 
     /// The patterns that cover every target of the project and no other project's.
@@ -69,13 +84,20 @@ impl<'p> Project<'p> {
     }
 }
 
+/// `path` as a pattern that covers just it.
+pub(crate) fn escape_path(path: &str) -> String {
+    escape(path).into_owned()
+}
+
 /// `text` as a pattern that matches just itself.
 fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(['*', '?', '[']) {
+    // Braces mean nothing to fnmatch, but tough's patterns know them.
+    const SPECIAL: [char; 5] = ['*', '?', '[', '{', '}'];
+    if !text.contains(SPECIAL) {
         return text.into();
     }
     text.chars()
-        .map(|c| if matches!(c, '*' | '?' | '[') { format!("[{c}]") } else { c.to_string() })
+        .map(|c| if SPECIAL.contains(&c) { format!("[{c}]") } else { c.to_string() })
         .collect::<String>()
         .into()
 }
@@ -95,13 +117,19 @@ mod tests {
     #[test]
     fn patterns_cover_the_project_of_a_path() {
         let hash = "ab/cd/".to_owned() + &"e".repeat(60);
-        check("foo.txt", "projects");
-        check("pool/main/0/0ad/0ad_1.deb", "projects/pool/main/0/0ad");
-        check("pool/[a]*/x?", "projects/pool/[a]*");
-        check("simple/zope-interface/index.html", "projects/zope-interface");
-        check(&format!("packages/{hash}/zope_interface-7.2.tar.gz"), "projects/zope-interface");
-        check(&format!("packages/{hash}/zope.interface-5.tar.gz"), &format!("projects/packages/{hash}"));
-        check(&format!("packages/{hash}/Zope-5.tar.gz"), &format!("projects/packages/{hash}"));
+        check("foo.txt", "project");
+        check("pool/main/0/0ad/0ad_1.deb", "project-pool~main~0~0ad");
+        check("pool/[a]*{~}/x?", "project-pool~~~5ba~~5d~~2a~~7b~~7e~~7d");
+        check("simple/zope-interface/index.html", "project-zope-interface");
+        check(&format!("packages/{hash}/zope_interface-7.2.tar.gz"), "project-zope-interface");
+        check(
+            &format!("packages/{hash}/zope.interface-5.tar.gz"),
+            &format!("project-packages~{}", hash.replace('/', "~")),
+        );
+        check(
+            &format!("packages/{hash}/Zope-5.tar.gz"),
+            &format!("project-packages~{}", hash.replace('/', "~")),
+        );
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Delegations, Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp,
-    Verified, Version,
+    Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp, Verified,
 };
 use tufold_store::{DirectoryStore, Store};
 
@@ -20,7 +19,7 @@ pub(crate) const MAX_DOCUMENT_LEN_BYTES: u64 = 1 << 33;
 
 /// A repository on disk: `public/`, which is served, and `private/`, which is not.
 pub struct Repository {
-    pub(crate) public: DirectoryStore,
+    pub(crate) public: Box<dyn Store>,
     pub(crate) private: Private,
     pub(crate) settings: Settings,
 }
@@ -28,9 +27,8 @@ pub struct Repository {
 impl Repository {
     /// Opens the repository in the folder `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let missing = |name: &str| {
-            Err(Error::NotARepository(path.display().to_string(), name.to_owned()))
-        };
+        let missing =
+            |name: &str| Err(Error::NotARepository(path.display().to_string(), name.to_owned()));
         if !path.join("private").is_dir() {
             return missing("private/");
         }
@@ -38,7 +36,7 @@ impl Repository {
             return missing("public/");
         }
         let private = Private::open(&path.join("private"))?;
-        let public = DirectoryStore::open(&path.join("public"))?;
+        let public = Box::new(DirectoryStore::open(path.join("public"))?);
         let settings = private.settings()?;
         Ok(Self { public, private, settings })
     }
@@ -50,10 +48,11 @@ impl Repository {
 
     /// The current documents of the top-level roles, verified.
     pub(crate) fn state(&self) -> Result<State, Error> {
-        let pinned = self.private.root()?.ok_or_else(|| {
-            Error::NotARepository("private/".to_owned(), "root.json".to_owned())
-        })?;
-        State::load(&self.public, pinned)
+        let pinned = self
+            .private
+            .root()?
+            .ok_or_else(|| Error::NotARepository("private/".to_owned(), "root.json".to_owned()))?;
+        State::load(&*self.public, pinned)
     }
 }
 
@@ -110,12 +109,11 @@ impl State {
         if role == "targets" {
             return Some((&self.root.keys, &self.root.roles[role]));
         }
-        let by = |delegations: Option<&'_ Delegations>| -> Option<_> {
-            let delegations = delegations?;
-            Some((&delegations.keys, delegations.role(role)?.keys))
-        };
+        let top = self.targets.delegations.as_ref();
         let below = self.bins.as_ref().and_then(|bins| bins.delegations.as_ref());
-        by(self.targets.delegations.as_ref()).or_else(|| by(below))
+        top.into_iter()
+            .chain(below)
+            .find_map(|delegations| Some((&delegations.keys, delegations.role(role)?.keys)))
     }
 
     /// Reads and verifies the current document of a targets role.
@@ -167,9 +165,8 @@ fn load<R: Role>(
     if let Some(listed) = listed {
         listed.check(&bytes).map_err(|error| Error::damaged(file, error))?;
     }
-    let document = parse::<R>(file, bytes)?
-        .verify(keys, role)
-        .map_err(|error| Error::damaged(file, error))?;
+    let document =
+        parse::<R>(file, bytes)?.verify(keys, role).map_err(|error| Error::damaged(file, error))?;
     match listed {
         Some(listed) if listed.version != document.version() => Err(Error::damaged(
             file,
@@ -177,9 +174,4 @@ fn load<R: Role>(
         )),
         _ => Ok(document),
     }
-}
-
-/// The version of a role in a snapshot.
-pub(crate) fn listed_version(snapshot: &Snapshot, role: &str) -> Option<Version> {
-    snapshot.meta.get(&names::meta_name(role)).map(|file| file.version)
 }

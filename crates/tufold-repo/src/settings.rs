@@ -185,10 +185,15 @@ impl Lifetimes {
         now.plus_seconds(self.of(kind).seconds())
     }
 
-    /// Whether a document of this kind is so near its expiry that a publish signs it again: under
-    /// half of its lifetime is left.
+    /// When a document of this kind is so near its expiry that a publish signs it again: when half
+    /// of its lifetime is left.
+    pub fn due_at(&self, kind: RoleKind, expires: Time) -> Time {
+        expires.minus_seconds(self.of(kind).seconds() / 2)
+    }
+
+    /// Whether a publish at `now` signs a document of this kind again.
     pub fn is_due(&self, kind: RoleKind, expires: Time, now: Time) -> bool {
-        expires < now.plus_seconds(self.of(kind).seconds() / 2)
+        self.due_at(kind, expires) < now
     }
 }
 
@@ -271,7 +276,8 @@ mod tests {
 
     #[test]
     fn lifetimes_are_whole_seconds() {
-        for (text, seconds) in [("90s", 90), ("36h", 129_600), ("7d", 604_800), ("1w 1d", 691_200)] {
+        for (text, seconds) in [("90s", 90), ("36h", 129_600), ("7d", 604_800), ("1w 1d", 691_200)]
+        {
             assert_eq!(text.parse::<Lifetime>().unwrap().seconds(), seconds);
         }
         for text in ["", "0s", "-1d", "1 year", "1month", "5", "forever", "200000d"] {
@@ -283,9 +289,8 @@ mod tests {
     fn a_document_is_due_in_the_second_half_of_its_life() {
         let now: Time = "2026-11-22T00:00:00Z".parse().unwrap();
         let lifetimes = Lifetimes::default();
-        let due = |hours: u64| {
-            lifetimes.is_due(RoleKind::Timestamp, now.plus_seconds(hours * 3600), now)
-        };
+        let due =
+            |hours: u64| lifetimes.is_due(RoleKind::Timestamp, now.plus_seconds(hours * 3600), now);
         assert!(due(0) && due(11) && !due(12) && !due(24));
     }
 }

@@ -1,0 +1,117 @@
+//! `tufold init`: a new repository.
+
+use std::path::PathBuf;
+
+use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
+use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
+use tufold_repo::targets::{Source, read_targets};
+use tufold_repo::{KeyRequest, NewRepository, Published};
+
+use crate::bars;
+use crate::cmd::{Now, of_kind};
+use crate::output::{Exit, Out, bytes, count};
+
+/// Make a signed TUF repository from a list of targets
+///
+/// REPO/public is what a web server serves, REPO/private holds keys and settings. The list is TSV
+/// (path, length, sha256) or JSON Lines, plain, gzip or zstd. Stopped half-way, nothing is
+/// published; the same command then takes the work up again.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
+  tufold init demo --targets list.jsonl --bins 16384 --delegation bins-prefixes --snapshot hashes
+  tufold init demo --targets list.tsv --bins 256 --keys keys/ --threshold root=2 --expires bins=1d
+  tufold init demo --targets list.tsv --bins 4096 --dry-run --json")]
+pub(crate) struct Args {
+    /// The folder of the repository, which is made
+    repo: PathBuf,
+    /// The list of targets; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    targets: PathBuf,
+    /// How targets are spread over roles: flat, projects-listed, projects-wildcard, bins-prefixes
+    /// (PEP 458) or bins-succinct (TAP 15)
+    #[arg(long, value_name = "FORM", default_value = "bins-succinct")]
+    delegation: String,
+    /// How many bins: a power of two
+    #[arg(long, value_name = "N")]
+    bins: Option<u64>,
+    /// What the snapshot says of each role: versions, or hashes (version, length and SHA-256)
+    #[arg(long, value_name = "FORM", default_value = "versions")]
+    snapshot: SnapshotForm,
+    /// How long a kind of role is valid: root, targets, bins, snapshot or timestamp, as in
+    /// `bins=90d`
+    #[arg(long, value_name = "ROLE=TIME", value_parser = of_kind::<Lifetime>)]
+    expires: Vec<(RoleKind, Lifetime)>,
+    /// A folder with private keys in PEM, `<role>.pem` and `<role>-<any>.pem` for each of root,
+    /// targets, bins, snapshot and timestamp; without it, Ed25519 keys are made
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// How many keys are made for a kind of role
+    #[arg(long, value_name = "ROLE=N", value_parser = of_kind::<u64>)]
+    key_count: Vec<(RoleKind, u64)>,
+    /// How many keys of a kind of role have to sign
+    #[arg(long, value_name = "ROLE=N", value_parser = of_kind::<u64>)]
+    threshold: Vec<(RoleKind, u64)>,
+    /// Do everything but write, and print what would be written
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    now: Now,
+}
+
+pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let now = args.now.get()?;
+    let delegation = Delegation::from_parts(&args.delegation, args.bins)?;
+    let mut lifetimes = Lifetimes::default();
+    for (kind, lifetime) in args.expires {
+        lifetimes.set(kind, lifetime);
+    }
+    let layout = Layout { delegation, snapshot: args.snapshot };
+    let settings = Settings { layout, lifetimes };
+    let request = KeyRequest {
+        folder: args.keys,
+        counts: args.key_count.into_iter().collect(),
+        thresholds: args.threshold.into_iter().collect(),
+    };
+    let repository = NewRepository::prepare(&args.repo, settings, &request, now)?;
+    let list = read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"))?;
+    let plan = repository.plan(list)?;
+    let progress = bars::bars();
+    let published = if args.dry_run {
+        repository.rehearse(plan, &progress)?
+    } else {
+        repository.commit(plan, &progress)?
+    };
+    out.result(&published, |out| {
+        let done = if args.dry_run { "would make" } else { "made" };
+        let path = args.repo.display();
+        writeln!(out, "{done} {path}: {layout}")?;
+        written(&published, out)
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// The figures of a publish, as `init` and `publish` print them.
+pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let Published { summary, files, targets_bytes, snapshot_bytes, timestamp_bytes } = published;
+    let counts = summary.counts;
+    let (added, changed, removed) =
+        (count(counts.added), count(counts.changed), count(counts.removed));
+    writeln!(out, "targets    {added} added, {changed} changed, {removed} removed")?;
+    let resigned = match summary.resigned {
+        0 => String::new(),
+        n => format!(", {} only signed again", count(n)),
+    };
+    writeln!(
+        out,
+        "roles      {} written{resigned}, {}",
+        count(summary.roles),
+        bytes(*targets_bytes)
+    )?;
+    if let Some(version) = summary.snapshot_version {
+        writeln!(out, "snapshot   version {version}, {}", bytes(*snapshot_bytes))?;
+    }
+    let version = summary.timestamp_version;
+    writeln!(out, "timestamp  version {version}, {}", bytes(*timestamp_bytes))?;
+    writeln!(out, "files      {}", count(*files))
+}

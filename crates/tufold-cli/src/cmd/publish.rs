@@ -1,0 +1,73 @@
+//! `tufold publish`: changes, and signing again what expires.
+
+use std::path::PathBuf;
+
+use tufold_repo::targets::{Source, read_changes, read_targets};
+use tufold_repo::{Input, Publisher, Refresh};
+
+use crate::bars;
+use crate::cmd::Now;
+use crate::cmd::init::written;
+use crate::output::{Exit, Out};
+
+/// Publish changes, and sign again what is near its expiry
+///
+/// Only the roles that change are written, then the snapshot and, last of all, the timestamp. With
+/// nothing to change, whatever has lived half of its lifetime is signed again. One publisher works
+/// at a time. Stopped half-way, clients keep seeing the old repository whole.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
+  tufold targets diff old.tsv new.tsv | tufold publish demo --changes -
+  tufold publish demo
+  tufold publish demo --refresh all")]
+pub(crate) struct Args {
+    /// The folder of the repository
+    repo: PathBuf,
+    /// The whole new list of targets; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "changes")]
+    targets: Option<PathBuf>,
+    /// A list of changes; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    changes: Option<PathBuf>,
+    /// Sign again at once: the name of a targets role, `bins` (every delegated role), `snapshot`,
+    /// `timestamp` or `all`
+    #[arg(long, value_name = "ROLE")]
+    refresh: Vec<Refresh>,
+    /// Do everything but write, and print what would be written
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    now: Now,
+}
+
+pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let now = args.now.get()?;
+    let input = match (args.targets, args.changes) {
+        (Some(path), _) => {
+            Input::Targets(read_targets(Source::open(&path)?, &bars::rows("reading targets"))?)
+        }
+        (None, Some(path)) => {
+            Input::Changes(read_changes(Source::open(&path)?, &bars::rows("reading changes"))?)
+        }
+        (None, None) => Input::Nothing,
+    };
+    let publisher = Publisher::open(&args.repo)?;
+    let progress = bars::bars();
+    let plan = publisher.plan(input, &args.refresh.into_iter().collect(), now, &progress)?;
+    let path = args.repo.display();
+    if plan.is_empty() {
+        out.result(&plan.summary(), |out| writeln!(out, "{path} needs nothing"))?;
+        return Ok(Exit::Yes);
+    }
+    let published = if args.dry_run {
+        publisher.rehearse(plan, &progress)?
+    } else {
+        publisher.commit(plan, &progress)?
+    };
+    out.result(&published, |out| {
+        writeln!(out, "{} {path}", if args.dry_run { "would publish" } else { "published" })?;
+        written(&published, out)
+    })?;
+    Ok(Exit::Yes)
+}

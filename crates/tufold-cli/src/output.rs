@@ -1,0 +1,89 @@
+//! What commands print, and how they end.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// How a command ended that was not broken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// 0: yes, done.
+    Yes,
+    /// 1: no.
+    No,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Yes => Self::SUCCESS,
+            Exit::No => Self::FAILURE,
+        }
+    }
+}
+
+/// Standard output, as text or as JSON.
+pub(crate) struct Out<'o> {
+    out: &'o mut dyn Write,
+    json: bool,
+}
+
+impl<'o> Out<'o> {
+    pub(crate) fn new(out: &'o mut dyn Write, json: bool) -> Self {
+        Self { out, json }
+    }
+
+    /// Prints the result: the library's own struct as JSON, or what `text` writes.
+    pub(crate) fn result<T: Serialize>(
+        &mut self,
+        value: &T,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            serde_json::to_writer_pretty(&mut *self.out, value)?;
+            writeln!(self.out)?;
+        } else {
+            text(self.out)?;
+        }
+        Ok(())
+    }
+
+    /// Everything printed must arrive.
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Says on standard error what is broken. A reader that closed the pipe has read enough.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    let is_closed_pipe = error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    });
+    if is_closed_pipe {
+        return ExitCode::SUCCESS;
+    }
+    // Nothing is left to be done if standard error is closed too.
+    let _ = writeln!(io::stderr(), "tufold: {error:#}");
+    ExitCode::from(2)
+}
+
+/// A number of bytes for people.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
+}
+
+/// A number with its thousands apart.
+pub(crate) fn count(count: u64) -> String {
+    indicatif::HumanCount(count).to_string()
+}

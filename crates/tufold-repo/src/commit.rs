@@ -1,0 +1,172 @@
+//! Writing a plan: immutable files under their final names, one sync, then timestamp.json.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use tufold_meta::names::{METADATA_FOLDER, file_name, meta_name, versioned_file_name};
+use tufold_meta::{
+    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Timestamp, Version, sign,
+};
+use tufold_store::{Created, Store};
+
+use crate::error::Error;
+use crate::keyring::Keyring;
+use crate::layout::SnapshotForm;
+use crate::plan::{Plan, Summary};
+use crate::progress::{Event, Progress, Stage};
+use crate::settings::RoleKind;
+
+/// What a publish wrote.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Published {
+    /// The plan in figures, with the versions that were written in the end.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// How many metadata files were written, the timestamp included.
+    pub files: u64,
+    /// The bytes of targets roles.
+    pub targets_bytes: u64,
+    /// The bytes of the snapshot.
+    pub snapshot_bytes: u64,
+    /// The bytes of the timestamp.
+    pub timestamp_bytes: u64,
+}
+
+impl Published {
+    /// The version of the snapshot that was written.
+    pub(crate) fn snapshot(&self) -> Result<Version, Error> {
+        self.summary
+            .snapshot_version
+            .and_then(Version::new)
+            .ok_or_else(|| Error::damaged("timestamp.json", "has nothing to list"))
+    }
+}
+
+/// What a commit needs besides the plan.
+pub(crate) struct Committer<'c> {
+    pub(crate) store: &'c dyn Store,
+    pub(crate) keyring: &'c Keyring,
+    pub(crate) root: &'c Root,
+    pub(crate) form: SnapshotForm,
+    pub(crate) progress: Progress<'c>,
+}
+
+impl Committer<'_> {
+    /// Signs and writes everything. Until the last step, which replaces timestamp.json, clients
+    /// see the old repository whole.
+    ///
+    /// A file that an interrupted publish left under a name that is needed now keeps its bytes,
+    /// for a cache may hold them for ever: equal bytes are taken as written, and else the document
+    /// takes the next version.
+    pub(crate) fn commit(&self, plan: Plan) -> Result<Published, Error> {
+        self.has_signers(&plan)?;
+        let mut summary = plan.summary();
+        let targets_bytes = AtomicU64::new(0);
+        if let Some(root) = &plan.root {
+            let name = format!("{METADATA_FOLDER}{}", versioned_file_name("root", Version::FIRST));
+            if self.store.create(&name, root)? == Created::Differs {
+                return Err(Error::damaged(&name, "is there already, with other bytes"));
+            }
+        }
+        (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));
+        let written: Vec<(String, MetaFile)> = plan
+            .roles
+            .into_par_iter()
+            .map(|mut role| {
+                let file = self.create(&role.role.clone(), &role.keys.clone(), |version| {
+                    role.document.version = version.unwrap_or(role.document.version);
+                    (role.document.version, role.canonical())
+                })?;
+                targets_bytes.fetch_add(file.length.unwrap_or(0), Ordering::Relaxed);
+                (self.progress)(Event::Advance(1));
+                Ok((meta_name(&role.role), file))
+            })
+            .collect::<Result<_, Error>>()?;
+        let files = written.len() as u64 + u64::from(plan.root.is_some()) + 1;
+
+        let mut snapshot_bytes = 0;
+        let snapshot = match (plan.snapshot, plan.timestamp.snapshot) {
+            (Some(mut snapshot), _) => {
+                snapshot.meta.extend(written.into_iter().map(|(name, file)| {
+                    let listed = match self.form {
+                        SnapshotForm::Hashes => file,
+                        SnapshotForm::Versions => MetaFile::version_only(file.version),
+                    };
+                    (name, listed)
+                }));
+                let keys = &self.root.roles["snapshot"];
+                let file = self.create("snapshot", keys, |version| {
+                    snapshot.version = version.unwrap_or(snapshot.version);
+                    (snapshot.version, snapshot.to_canonical())
+                })?;
+                summary.snapshot_version = Some(file.version.get());
+                snapshot_bytes = file.length.unwrap_or(0);
+                file
+            }
+            (None, Some(same)) => same,
+            (None, None) => return Err(Error::damaged("timestamp.json", "has nothing to list")),
+        };
+
+        let timestamp = Timestamp {
+            spec_version: SPEC_VERSION.to_owned(),
+            version: plan.timestamp.version,
+            expires: plan.lifetimes.expiry(RoleKind::Timestamp, plan.now),
+            snapshot,
+            other_meta: plan.timestamp.other_meta,
+            extra: plan.timestamp.unknown,
+        };
+        let keys = &self.root.roles["timestamp"];
+        let bytes = sign(&timestamp.to_canonical(), &self.keyring.signers("timestamp", keys)?)?;
+        (self.progress)(Event::Start(Stage::Sync, 1));
+        self.store.sync()?;
+        self.store.replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
+        (self.progress)(Event::Finish);
+        Ok(Published {
+            summary,
+            files: files + u64::from(snapshot_bytes > 0),
+            targets_bytes: targets_bytes.into_inner(),
+            snapshot_bytes,
+            timestamp_bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Whether every signature can be made, before the first file is written.
+    fn has_signers(&self, plan: &Plan) -> Result<(), Error> {
+        for role in &plan.roles {
+            self.keyring.signers(&role.role, &role.keys)?;
+        }
+        for role in ["snapshot", "timestamp"] {
+            self.keyring.signers(role, &self.root.roles[role])?;
+        }
+        Ok(())
+    }
+
+    /// Creates one document, with the next version as long as other bytes hold its name. `render`
+    /// gives version and canonical bytes, at the version that it is told if it is told one.
+    fn create(
+        &self,
+        role: &str,
+        keys: &RoleKeys,
+        mut render: impl FnMut(Option<Version>) -> (Version, Vec<u8>),
+    ) -> Result<MetaFile, Error> {
+        let signers = self.keyring.signers(role, keys)?;
+        let mut asked = None;
+        loop {
+            let (version, canonical) = render(asked);
+            let bytes = sign(&canonical, &signers)?;
+            let name = format!("{METADATA_FOLDER}{}", versioned_file_name(role, version));
+            if self.store.create(&name, &bytes)? != Created::Differs {
+                // The timestamp states length and hash of the snapshot in either form.
+                let hashed = self.form == SnapshotForm::Hashes || role == "snapshot";
+                return Ok(MetaFile {
+                    version,
+                    length: Some(bytes.len() as u64),
+                    hashes: hashed.then(|| Hashes::sha256_only(Digest::of(&bytes))),
+                    extra: Default::default(),
+                });
+            }
+            asked = Some(version.next());
+        }
+    }
+}

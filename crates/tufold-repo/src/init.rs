@@ -1,0 +1,262 @@
+//! A new repository.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use tufold_meta::names::{METADATA_FOLDER, TOP_LEVEL_ROLES, file_name};
+use tufold_meta::{
+    BitLength, DelegatedRole, DelegatedRoles, Delegations, Role, RoleKeys, Root, SPEC_VERSION,
+    Selector, Signed, Snapshot, Terminating, Time, Version, sign,
+};
+use tufold_store::{DirectoryStore, Store};
+
+use crate::commit::{Committer, Published};
+use crate::error::Error;
+use crate::keyring::{KeyPlan, KeyRequest};
+use crate::layout::{BINS, BinKeys, Delegation};
+use crate::plan::{Plan, RolePlan, TimestampPlan};
+use crate::private::{Private, Publish};
+use crate::progress::Progress;
+use crate::project::Project;
+use crate::settings::{RoleKind, Settings};
+use crate::targets::{Target, TargetList};
+
+/// A repository that is about to be made: its keys and its root, nothing written yet.
+pub struct NewRepository {
+    path: PathBuf,
+    settings: Settings,
+    keys: KeyPlan,
+    root: Root,
+    root_bytes: Vec<u8>,
+    now: Time,
+}
+
+impl NewRepository {
+    /// Reads or makes the keys and signs the root. If an init of this folder was interrupted, its
+    /// keys and its root are taken up again, as its files may be in a cache already.
+    pub fn prepare(
+        path: &Path,
+        settings: Settings,
+        request: &KeyRequest,
+        now: Time,
+    ) -> Result<Self, Error> {
+        if path.join("public").join(METADATA_FOLDER).join(file_name("timestamp")).exists() {
+            return Err(Error::Exists(path.display().to_string()));
+        }
+        let private = path.join("private");
+        let unfinished = if private.is_dir() { Private::open(&private)?.root()? } else { None };
+        let keys = match (&unfinished, &request.folder) {
+            (Some(_), None) => {
+                let folder = Some(private.join("keys"));
+                let request = KeyRequest { folder, counts: BTreeMap::new(), ..request.clone() };
+                request.fulfil()?
+            }
+            _ => request.fulfil()?,
+        };
+        let root = first_root(&settings, &keys, now)?;
+        let keyring = keys.keyring()?;
+        let (root, root_bytes) = match unfinished {
+            None => {
+                let signers = keyring.signers("root", &root.roles["root"])?;
+                let bytes = sign(&root.to_canonical(), &signers)?;
+                (root, bytes)
+            }
+            Some(bytes) => {
+                let file = "private/root.json";
+                let old = Signed::<Root>::parse(bytes)
+                    .map_err(|error| Error::damaged(file, error))?
+                    .verify_by_itself()
+                    .map_err(|error| Error::damaged(file, error))?;
+                if (&old.keys, &old.roles) != (&root.keys, &root.roles) {
+                    return Err(Error::Keys(format!(
+                        "{} is left of an init with other keys or thresholds; remove the folder \
+                         or give the same",
+                        private.display()
+                    )));
+                }
+                (Root::clone(&old), old.bytes().to_vec())
+            }
+        };
+        Ok(Self { path: path.to_owned(), settings, keys, root, root_bytes, now })
+    }
+
+    /// Decides every document of the repository. `targets` become its targets.
+    pub fn plan(&self, targets: TargetList) -> Result<Plan, Error> {
+        let Settings { layout, lifetimes } = &self.settings;
+        let (keys, role) = self.keys.public(RoleKind::Bins)?;
+        let bin_keys = BinKeys { keys, role };
+        let first = |role: String, listed| {
+            RolePlan::first(role, &bin_keys.role, lifetimes, self.now, listed)
+        };
+        let mut top = first("targets".to_owned(), Vec::new());
+        top.keys = self.root.roles["targets"].clone();
+        top.document.delegations = layout.delegation.top_delegations(&bin_keys);
+        let mut roles = match layout.delegation {
+            Delegation::Flat => {
+                top.counts.added = targets.rows().len() as u64;
+                top.listed = targets.into_rows();
+                Vec::new()
+            }
+            Delegation::BinsPrefixes(bits) | Delegation::BinsSuccinct(bits) => {
+                let bins = bits.bins().zip(group_by_bin(bits, targets.into_rows()));
+                bins.map(|(bin, rows)| first(bits.role_name(BINS, bin), rows)).collect()
+            }
+            Delegation::ProjectsListed | Delegation::ProjectsWildcard => {
+                let mut projects: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+                for target in targets.into_rows() {
+                    let role = Project::of(target.path.as_str()).role_name();
+                    projects.entry(role).or_default().push(target);
+                }
+                if let Some(delegations) = &mut top.document.delegations {
+                    for (role, rows) in &projects {
+                        let paths = rows.iter().map(|target| target.path.as_str());
+                        let selector = project_selector(layout.delegation, paths);
+                        delegate(delegations, role, &bin_keys.role, selector);
+                    }
+                }
+                projects.into_iter().map(|(role, rows)| first(role, rows)).collect()
+            }
+        };
+        if let Some(delegations) = layout.delegation.bins_delegations(&bin_keys) {
+            let mut bins = first(BINS.to_owned(), Vec::new());
+            bins.document.delegations = Some(delegations);
+            roles.push(bins);
+        }
+        roles.push(top);
+        Ok(Plan {
+            now: self.now,
+            lifetimes: *lifetimes,
+            root: Some(self.root_bytes.clone()),
+            roles,
+            snapshot: Some(Snapshot {
+                spec_version: SPEC_VERSION.to_owned(),
+                version: Version::FIRST,
+                expires: lifetimes.expiry(RoleKind::Snapshot, self.now),
+                meta: BTreeMap::new(),
+                extra: Default::default(),
+            }),
+            timestamp: TimestampPlan {
+                version: Version::FIRST,
+                snapshot: None,
+                unknown: Default::default(),
+                other_meta: Default::default(),
+            },
+            next_sweep: None,
+        })
+    }
+
+    /// Writes the repository: `private/` as a whole first, then `public/`.
+    pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
+        let public = DirectoryStore::create(self.path.join("public"))?;
+        let path = self.path.join("private");
+        if !path.is_dir() {
+            self.create_private(&path)?;
+        }
+        let private = Private::open(&path)?;
+        let _lock = private.lock()?;
+        if private.root()?.as_ref() != Some(&self.root_bytes) {
+            return Err(Error::Exists(self.path.display().to_string()));
+        }
+        private.set_settings(&self.settings)?;
+        let published = self.committer(&public, &self.keys.keyring()?, progress).commit(plan)?;
+        private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
+        Ok(published)
+    }
+
+    /// Does everything but write, and says what would be written.
+    pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
+        let store = crate::rehearsal::Discard;
+        self.committer(&store, &self.keys.keyring()?, progress).commit(plan)
+    }
+
+    fn committer<'c>(
+        &'c self,
+        store: &'c dyn Store,
+        keyring: &'c crate::Keyring,
+        progress: Progress<'c>,
+    ) -> Committer<'c> {
+        let form = self.settings.layout.snapshot;
+        Committer { store, keyring, root: &self.root, form, progress }
+    }
+
+    /// Makes `private/` under another name and renames it, so that it is there whole or not at all.
+    fn create_private(&self, path: &Path) -> Result<(), Error> {
+        let scratch = tempfile::Builder::new()
+            .prefix(".private-")
+            .tempdir_in(&self.path)
+            .map_err(Error::io("create a folder in", &self.path))?;
+        let private = Private::create(scratch.path())?;
+        private.set_keys(&self.keys)?;
+        private.set_settings(&self.settings)?;
+        private.set_root(&self.root_bytes)?;
+        std::fs::rename(scratch.keep(), path).map_err(Error::io("rename a folder to", path))
+    }
+}
+
+/// Root version 1.
+fn first_root(settings: &Settings, plan: &KeyPlan, now: Time) -> Result<Root, Error> {
+    let mut keys = BTreeMap::new();
+    let mut roles = BTreeMap::new();
+    for name in TOP_LEVEL_ROLES {
+        let kind: RoleKind = name.parse().map_err(Error::Keys)?;
+        let (role_keys, role) = plan.public(kind)?;
+        keys.extend(role_keys);
+        roles.insert(name.to_owned(), role);
+    }
+    Ok(Root {
+        spec_version: SPEC_VERSION.to_owned(),
+        version: Version::FIRST,
+        expires: settings.lifetimes.expiry(RoleKind::Root, now),
+        consistent_snapshot: Some(true),
+        keys,
+        roles,
+        extra: Default::default(),
+    })
+}
+
+/// The targets of each bin, in the order that they come in.
+pub(crate) fn group_by_bin(bits: BitLength, targets: Vec<Target>) -> Vec<Vec<Target>> {
+    let bins: Vec<usize> =
+        targets.par_iter().map(|target| bits.bin(target.path.as_str()).number() as usize).collect();
+    let mut sizes = vec![0_usize; bits.bins().count()];
+    for &bin in &bins {
+        sizes[bin] += 1;
+    }
+    let mut groups: Vec<Vec<Target>> = sizes.into_iter().map(Vec::with_capacity).collect();
+    for (bin, target) in bins.into_iter().zip(targets) {
+        groups[bin].push(target);
+    }
+    groups
+}
+
+/// What a project's delegation covers: its targets one by one, or the project's patterns.
+pub(crate) fn project_selector<'p>(
+    form: Delegation,
+    mut paths: impl Iterator<Item = &'p str>,
+) -> Selector {
+    match form {
+        Delegation::ProjectsWildcard => {
+            Selector::Paths(paths.next().map_or_else(Vec::new, |path| Project::of(path).patterns()))
+        }
+        _ => Selector::Paths(paths.map(crate::project::escape_path).collect()),
+    }
+}
+
+/// Adds a role to a list of delegations.
+pub(crate) fn delegate(
+    delegations: &mut Delegations,
+    role: &str,
+    keys: &RoleKeys,
+    selector: Selector,
+) {
+    if let DelegatedRoles::List(roles) = &mut delegations.roles {
+        roles.push(DelegatedRole {
+            name: role.to_owned(),
+            keys: keys.clone(),
+            terminating: Terminating::Yes,
+            selector,
+            extra: Default::default(),
+        });
+    }
+}

@@ -1,0 +1,205 @@
+//! What a publish will write, decided before anything is written.
+
+use serde::Serialize;
+use tufold_meta::names::meta_name;
+use tufold_meta::{
+    MetaFile, Role, RoleKeys, SPEC_VERSION, Snapshot, TargetFile, Targets, Time, Version,
+    write_targets,
+};
+
+use crate::settings::{Lifetimes, RoleKind};
+use crate::targets::Target;
+
+/// Everything that one publish writes, ready to be signed. Made by planning an init or a publish,
+/// done by committing it.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) now: Time,
+    pub(crate) lifetimes: Lifetimes,
+    /// `1.root.json`, of a new repository.
+    pub(crate) root: Option<Vec<u8>>,
+    /// The targets roles to be written, sorted by name.
+    pub(crate) roles: Vec<RolePlan>,
+    /// The snapshot to be written: with the old entries, which the written roles replace. `None`
+    /// where only the timestamp is signed again.
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) timestamp: TimestampPlan,
+    /// When every document's expiry is to be looked at again, if this publish looked at them.
+    pub(crate) next_sweep: Option<Time>,
+}
+
+/// The timestamp to be written.
+#[derive(Debug)]
+pub(crate) struct TimestampPlan {
+    pub(crate) version: Version,
+    /// The entry of the snapshot, where no new one is written.
+    pub(crate) snapshot: Option<MetaFile>,
+    pub(crate) unknown: tufold_meta::cjson::Object,
+    pub(crate) other_meta: tufold_meta::cjson::Object,
+}
+
+/// One targets role to be written.
+#[derive(Debug)]
+pub(crate) struct RolePlan {
+    pub(crate) role: String,
+    pub(crate) keys: RoleKeys,
+    /// The new document, with its version and expiry.
+    pub(crate) document: Targets,
+    /// The targets of a role that is listed anew, sorted; `document.targets` is empty then.
+    pub(crate) listed: Vec<Target>,
+    pub(crate) counts: Counts,
+}
+
+/// How many targets a publish adds, changes and removes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Counts {
+    /// Targets that were not there.
+    pub added: u64,
+    /// Targets whose length, hashes or custom data changed.
+    pub changed: u64,
+    /// Targets that are no longer there.
+    pub removed: u64,
+}
+
+/// A plan in figures.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Summary {
+    /// What happens to targets.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// How many targets roles are written.
+    pub roles: u64,
+    /// How many of them are written only because they expire or were asked for.
+    pub resigned: u64,
+    /// The version of the snapshot, if one is written.
+    pub snapshot_version: Option<u64>,
+    /// The version of the timestamp.
+    pub timestamp_version: u64,
+}
+
+impl Plan {
+    /// Whether there is anything to write.
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.snapshot.is_none() && self.timestamp.snapshot.is_none()
+    }
+
+    /// The plan in figures.
+    pub fn summary(&self) -> Summary {
+        let mut counts = Counts::default();
+        for role in &self.roles {
+            counts.add(role.counts);
+        }
+        Summary {
+            counts,
+            roles: self.roles.len() as u64,
+            resigned: self.roles.iter().filter(|r| r.counts == Counts::default()).count() as u64,
+            snapshot_version: self.snapshot.as_ref().map(|snapshot| snapshot.version.get()),
+            timestamp_version: self.timestamp.version.get(),
+        }
+    }
+}
+
+impl RolePlan {
+    /// A role that is written for the first time.
+    pub(crate) fn first(
+        role: String,
+        keys: &RoleKeys,
+        lifetimes: &Lifetimes,
+        now: Time,
+        listed: Vec<Target>,
+    ) -> Self {
+        let document = Targets {
+            spec_version: SPEC_VERSION.to_owned(),
+            version: Version::FIRST,
+            expires: lifetimes.expiry(RoleKind::of_targets_role(&role), now),
+            targets: Default::default(),
+            delegations: None,
+            extra: Default::default(),
+        };
+        let counts = Counts { added: listed.len() as u64, ..Counts::default() };
+        Self { role, keys: keys.clone(), document, listed, counts }
+    }
+
+    /// The next version of a role that is published.
+    pub(crate) fn next(
+        role: String,
+        keys: &RoleKeys,
+        lifetimes: &Lifetimes,
+        now: Time,
+        mut document: Targets,
+        counts: Counts,
+    ) -> Self {
+        document.version = document.version.next();
+        document.expires = lifetimes.expiry(RoleKind::of_targets_role(&role), now);
+        Self { role, keys: keys.clone(), document, listed: Vec::new(), counts }
+    }
+
+    /// The canonical bytes of the document at its version.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        if self.listed.is_empty() {
+            return self.document.to_canonical();
+        }
+        let length: usize = self.listed.iter().map(|t| t.path.as_str().len() + 128).sum();
+        let mut out = Vec::with_capacity(length + 512);
+        let entries = self.listed.iter().map(|target| (target.path.as_str(), &target.file));
+        write_targets(&self.document, entries, &mut out);
+        out
+    }
+}
+
+impl Counts {
+    /// Adds what another part of the publish does.
+    pub fn add(&mut self, other: Self) {
+        self.added += other.added;
+        self.changed += other.changed;
+        self.removed += other.removed;
+    }
+
+    /// What happens when `old` becomes `new`, both sorted by path.
+    pub(crate) fn between(old: &Targets, new: &[Target]) -> Self {
+        let mut counts = Self::default();
+        let mut left = old.targets.iter().peekable();
+        let mut right = new.iter().peekable();
+        loop {
+            use std::cmp::Ordering::{Equal, Greater, Less};
+            let order = match (left.peek(), right.peek()) {
+                (None, None) => return counts,
+                (Some(_), None) => Less,
+                (None, Some(_)) => Greater,
+                (Some((path, _)), Some(target)) => path.as_str().cmp(target.path.as_str()),
+            };
+            let old = if order == Greater { None } else { left.next() };
+            let new = if order == Less { None } else { right.next() };
+            match (old, new) {
+                (Some((_, old)), Some(new)) => {
+                    counts.changed += u64::from(!same_file(old, &new.file));
+                }
+                (None, _) => counts.added += 1,
+                (_, None) => counts.removed += 1,
+            }
+            debug_assert!(order != Equal || (old.is_some() && new.is_some()));
+        }
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Whether two entries of a target say the same.
+pub(crate) fn same_file(left: &TargetFile, right: &TargetFile) -> bool {
+    left == right
+}
+
+/// A snapshot that follows `old` with the same entries.
+pub(crate) fn next_snapshot(old: &Snapshot, lifetimes: &Lifetimes, now: Time) -> Snapshot {
+    let mut snapshot = old.clone();
+    snapshot.version = snapshot.version.next();
+    snapshot.expires = lifetimes.expiry(RoleKind::Snapshot, now);
+    snapshot
+}
+
+/// Whether the snapshot lists the role.
+pub(crate) fn is_listed(snapshot: &Snapshot, role: &str) -> bool {
+    snapshot.meta.contains_key(&meta_name(role))
+}

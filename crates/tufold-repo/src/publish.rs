@@ -1,0 +1,434 @@
+//! Changes to a repository, and signing again what expires.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::str::FromStr;
+
+use rayon::prelude::*;
+use tufold_meta::{DelegatedRoles, Targets, Time};
+
+use crate::commit::{Committer, Published};
+use crate::error::Error;
+use crate::init::{delegate, group_by_bin, project_selector};
+use crate::keyring::Keyring;
+use crate::layout::{BINS, Delegation};
+use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, is_listed, next_snapshot};
+use crate::private::Publish;
+use crate::progress::{Event, Progress, Stage};
+use crate::repository::{Repository, State};
+use crate::settings::RoleKind;
+use crate::targets::{Change, ChangeList, Target, TargetList};
+
+/// What a publish is given.
+#[derive(Debug, Default)]
+pub enum Input {
+    /// Nothing: only what is near its expiry is signed again.
+    #[default]
+    Nothing,
+    /// Changes to apply.
+    Changes(ChangeList),
+    /// The whole new list, which is compared with what is published.
+    Targets(TargetList),
+}
+
+/// What is signed again whether it is near its expiry or not.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Refresh {
+    /// Every document except the root.
+    All,
+    /// Every delegated role (PEP 458 does so daily).
+    Bins,
+    /// The snapshot.
+    Snapshot,
+    /// The timestamp.
+    Timestamp,
+    /// One targets role.
+    Role(String),
+}
+
+impl FromStr for Refresh {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "all" => Self::All,
+            "bins" => Self::Bins,
+            "snapshot" => Self::Snapshot,
+            "timestamp" => Self::Timestamp,
+            "root" => return Err("a root is not signed again: it takes a rotation".to_owned()),
+            role => Self::Role(role.to_owned()),
+        })
+    }
+}
+
+/// The one writer of a repository.
+pub struct Publisher {
+    repository: Repository,
+    state: State,
+    keyring: Keyring,
+    _lock: tufold_store::Lock,
+}
+
+/// What there is to do for one role.
+enum Work {
+    Change(Vec<Change>),
+    List(Vec<Target>),
+    Resign,
+    ResignIfDue,
+}
+
+/// What planning one role gave: the role to be written, and when it is due otherwise.
+struct Planned {
+    plan: Option<RolePlan>,
+    due_at: Time,
+}
+
+impl Publisher {
+    /// Opens the repository in the folder `path` for writing; an error if somebody else has it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let repository = Repository::open(path)?;
+        let lock = repository.private.lock()?;
+        let state = repository.state()?;
+        let keyring = repository.private.keyring()?;
+        Ok(Self { repository, state, keyring, _lock: lock })
+    }
+
+    /// Decides what a publish at `now` writes.
+    pub fn plan(
+        &self,
+        input: Input,
+        refresh: &BTreeSet<Refresh>,
+        now: Time,
+        progress: Progress<'_>,
+    ) -> Result<Plan, Error> {
+        let lifetimes = self.repository.settings.lifetimes;
+        let all = refresh.contains(&Refresh::All);
+        let idle = matches!(input, Input::Nothing);
+        let sweep = idle || self.repository.private.sweep_due()?.is_none_or(|due| due <= now);
+
+        let mut work = self.work(input);
+        self.add_refreshes(refresh, &mut work)?;
+        if sweep {
+            for role in self.every_role() {
+                work.entry(role).or_insert(Work::ResignIfDue);
+            }
+        }
+        progress(Event::Start(Stage::Compare, work.len() as u64));
+        let planned = work
+            .into_par_iter()
+            .map(|(role, work)| {
+                let planned = self.plan_role(role, work, now)?;
+                progress(Event::Advance(1));
+                Ok(planned)
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        let next_sweep = sweep.then(|| {
+            let due = planned.iter().map(|planned| planned.due_at).min().unwrap_or(now);
+            // Not at every publish, though some bin is always the next one due.
+            due.max(now.plus_seconds(lifetimes.bins.seconds() / 16))
+        });
+        let mut roles: Vec<_> = planned.into_iter().filter_map(|planned| planned.plan).collect();
+        self.delegate_projects(&mut roles, now);
+
+        let due = |kind, expires| lifetimes.is_due(kind, expires, now);
+        let old = &self.state.snapshot;
+        let new_snapshot = !roles.is_empty()
+            || all
+            || refresh.contains(&Refresh::Snapshot)
+            || due(RoleKind::Snapshot, old.expires);
+        let new_timestamp = refresh.contains(&Refresh::Timestamp)
+            || due(RoleKind::Timestamp, self.state.timestamp.expires);
+        let timestamp = &self.state.timestamp;
+        Ok(Plan {
+            now,
+            lifetimes,
+            root: None,
+            roles,
+            snapshot: new_snapshot.then(|| next_snapshot(old, &lifetimes, now)),
+            timestamp: TimestampPlan {
+                version: timestamp.version.next(),
+                snapshot: (!new_snapshot && new_timestamp).then(|| timestamp.snapshot.clone()),
+                unknown: timestamp.extra.clone(),
+                other_meta: timestamp.other_meta.clone(),
+            },
+            next_sweep,
+        })
+    }
+
+    /// Writes a plan.
+    pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
+        let private = &self.repository.private;
+        let (now, next_sweep) = (plan.now, plan.next_sweep);
+        let published = self.committer(&*self.repository.public, progress).commit(plan)?;
+        if published.summary.snapshot_version.is_some() {
+            private.append_history(Publish { snapshot: published.snapshot()?, time: now })?;
+        }
+        if let Some(time) = next_sweep {
+            private.set_sweep_due(time)?;
+        }
+        Ok(published)
+    }
+
+    /// Does everything but write, and says what would be written.
+    pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
+        self.committer(&crate::rehearsal::Discard, progress).commit(plan)
+    }
+
+    fn committer<'c>(
+        &'c self,
+        store: &'c dyn tufold_store::Store,
+        progress: Progress<'c>,
+    ) -> Committer<'c> {
+        Committer {
+            store,
+            keyring: &self.keyring,
+            root: &self.state.root,
+            form: self.repository.settings.layout.snapshot,
+            progress,
+        }
+    }
+
+    /// What the input asks of each role.
+    fn work(&self, input: Input) -> BTreeMap<String, Work> {
+        let delegation = self.repository.settings.layout.delegation;
+        match input {
+            Input::Nothing => BTreeMap::new(),
+            Input::Changes(changes) => {
+                let roles: Vec<String> = changes
+                    .rows()
+                    .par_iter()
+                    .map(|change| delegation.role_of(change.path().as_str()))
+                    .collect();
+                let mut groups: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+                for (role, change) in roles.into_iter().zip(changes.into_rows()) {
+                    groups.entry(role).or_default().push(change);
+                }
+                groups.into_iter().map(|(role, rows)| (role, Work::Change(rows))).collect()
+            }
+            Input::Targets(list) => {
+                let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+                if let Some(bits) = delegation.bit_length() {
+                    let bins = bits.bins().zip(group_by_bin(bits, list.into_rows()));
+                    groups.extend(bins.map(|(bin, rows)| (bits.role_name(BINS, bin), rows)));
+                } else {
+                    for target in list.into_rows() {
+                        let role = delegation.role_of(target.path.as_str());
+                        groups.entry(role).or_default().push(target);
+                    }
+                    for role in self.state.leaf_roles() {
+                        groups.entry(role).or_default();
+                    }
+                    if delegation == Delegation::Flat {
+                        groups.entry("targets".to_owned()).or_default();
+                    }
+                }
+                groups.into_iter().map(|(role, rows)| (role, Work::List(rows))).collect()
+            }
+        }
+    }
+
+    fn every_role(&self) -> Vec<String> {
+        let names = self.state.snapshot.meta.keys();
+        names.filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect()
+    }
+
+    fn add_refreshes(
+        &self,
+        refresh: &BTreeSet<Refresh>,
+        work: &mut BTreeMap<String, Work>,
+    ) -> Result<(), Error> {
+        for refresh in refresh {
+            let roles = match refresh {
+                Refresh::All => self.every_role(),
+                Refresh::Bins => {
+                    let mut roles = self.every_role();
+                    roles.retain(|role| role != "targets");
+                    roles
+                }
+                Refresh::Snapshot | Refresh::Timestamp => Vec::new(),
+                Refresh::Role(role) if is_listed(&self.state.snapshot, role) => vec![role.clone()],
+                Refresh::Role(role) => {
+                    let problem = "no role of this name is published".to_owned();
+                    return Err(Error::Change { path: role.clone(), problem });
+                }
+            };
+            for role in roles {
+                work.entry(role)
+                    .and_modify(|work| {
+                        // A change signs the role anyway; a comparison may find none.
+                        if let Work::List(_) | Work::Change(_) = work {
+                        } else {
+                            *work = Work::Resign;
+                        }
+                    })
+                    .or_insert(Work::Resign);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides what becomes of one role.
+    fn plan_role(&self, role: String, work: Work, now: Time) -> Result<Planned, Error> {
+        let lifetimes = &self.repository.settings.lifetimes;
+        let kind = RoleKind::of_targets_role(&role);
+        if !is_listed(&self.state.snapshot, &role) {
+            return self.plan_new_role(role, work, now);
+        }
+        let (_, keys) = self.state.keys_of(&role).ok_or_else(|| {
+            Error::damaged(&role, "is in the snapshot, but no role delegates to it")
+        })?;
+        let mut document = match role.as_str() {
+            "targets" => Targets::clone(&self.state.targets),
+            role => self.state.targets_role(&*self.repository.public, role)?,
+        };
+        let due = lifetimes.is_due(kind, document.expires, now);
+        let due_at = lifetimes.due_at(kind, document.expires);
+        let (counts, listed) = match work {
+            Work::Change(changes) => (apply(&role, &mut document, changes)?, Vec::new()),
+            Work::List(rows) => {
+                let counts = Counts::between(&document, &rows);
+                if counts.is_zero() {
+                    (counts, Vec::new())
+                } else {
+                    document.targets.clear();
+                    (counts, rows)
+                }
+            }
+            Work::Resign => {
+                let mut plan =
+                    RolePlan::next(role, keys, lifetimes, now, document, Counts::default());
+                plan.listed = Vec::new();
+                let due_at = lifetimes.due_at(kind, plan.document.expires);
+                return Ok(Planned { plan: Some(plan), due_at });
+            }
+            Work::ResignIfDue => (Counts::default(), Vec::new()),
+        };
+        if counts.is_zero() && !due {
+            return Ok(Planned { plan: None, due_at });
+        }
+        let mut plan = RolePlan::next(role, keys, lifetimes, now, document, counts);
+        plan.listed = listed;
+        let due_at = lifetimes.due_at(kind, plan.document.expires);
+        Ok(Planned { plan: Some(plan), due_at })
+    }
+
+    /// A project that is new. (Every bin is published from the start.)
+    fn plan_new_role(&self, role: String, work: Work, now: Time) -> Result<Planned, Error> {
+        let lifetimes = &self.repository.settings.lifetimes;
+        let rows = match work {
+            Work::List(rows) => rows,
+            Work::Change(changes) => changes
+                .into_iter()
+                .map(|change| match change {
+                    Change::Put(target) => Ok(target),
+                    Change::Remove(path) => Err(not_listed(path.as_str(), &role)),
+                })
+                .collect::<Result<_, _>>()?,
+            Work::Resign | Work::ResignIfDue => Vec::new(),
+        };
+        let keys = self.bin_keys()?;
+        let plan = (!rows.is_empty()).then(|| RolePlan::first(role, &keys, lifetimes, now, rows));
+        Ok(Planned {
+            plan,
+            due_at: lifetimes.due_at(RoleKind::Bins, lifetimes.expiry(RoleKind::Bins, now)),
+        })
+    }
+
+    /// The keys that a new project's role gets: those that all delegated roles share.
+    fn bin_keys(&self) -> Result<tufold_meta::RoleKeys, Error> {
+        let delegations = self.state.targets.delegations.as_ref();
+        let first = delegations.and_then(|delegations| match &delegations.roles {
+            DelegatedRoles::List(roles) => roles.first().map(|role| role.keys.clone()),
+            DelegatedRoles::Succinct(succinct) => Some(succinct.keys.clone()),
+        });
+        match (first, delegations) {
+            (Some(keys), _) => Ok(keys),
+            // Before the first project, the keys that the delegations hold are the ones.
+            (None, Some(delegations)) => {
+                let ids: Vec<_> = delegations.keys.keys().cloned().collect();
+                let threshold = std::num::NonZeroU64::new(ids.len() as u64);
+                tufold_meta::RoleKeys::new(ids, threshold.unwrap_or(std::num::NonZeroU64::MIN))
+                    .map_err(Error::Keys)
+            }
+            (None, None) => Err(Error::damaged("targets.json", "delegates to no role")),
+        }
+    }
+
+    /// In the forms with a role a project: delegates to new projects and, where every path is
+    /// listed, lists the paths of changed ones again.
+    fn delegate_projects(&self, roles: &mut Vec<RolePlan>, now: Time) {
+        let settings = &self.repository.settings;
+        let form = settings.layout.delegation;
+        if !matches!(form, Delegation::ProjectsListed | Delegation::ProjectsWildcard) {
+            return;
+        }
+        let old = roles.iter().position(|plan| plan.role == "targets");
+        let mut top = match old {
+            Some(at) => roles[at].document.clone(),
+            None => Targets::clone(&self.state.targets),
+        };
+        let Some(delegations) = &mut top.delegations else { return };
+        let before = delegations.clone();
+        let places: HashMap<String, usize> = match &delegations.roles {
+            DelegatedRoles::List(list) => {
+                list.iter().enumerate().map(|(i, role)| (role.name.clone(), i)).collect()
+            }
+            DelegatedRoles::Succinct(_) => return,
+        };
+        for plan in roles.iter().filter(|plan| !plan.counts.is_zero()) {
+            let old = plan.document.targets.keys().map(String::as_str);
+            let paths = old.chain(plan.listed.iter().map(|target| target.path.as_str()));
+            match (places.get(&plan.role), &mut delegations.roles) {
+                (None, _) => {
+                    let selector = project_selector(form, paths);
+                    delegate(delegations, &plan.role, &plan.keys, selector);
+                }
+                (Some(&at), DelegatedRoles::List(list)) if form == Delegation::ProjectsListed => {
+                    list[at].selector = project_selector(form, paths);
+                }
+                _ => {}
+            }
+        }
+        if *delegations == before {
+            return;
+        }
+        match old {
+            Some(at) => roles[at].document = top,
+            None => {
+                let keys = &self.state.root.roles["targets"];
+                let role = "targets".to_owned();
+                let counts = Counts::default();
+                roles.push(RolePlan::next(role, keys, &settings.lifetimes, now, top, counts));
+            }
+        }
+    }
+}
+
+/// Applies changes to a document.
+fn apply(role: &str, document: &mut Targets, changes: Vec<Change>) -> Result<Counts, Error> {
+    let mut counts = Counts::default();
+    for change in changes {
+        match change {
+            Change::Put(Target { path, file }) => {
+                match document.targets.get(path.as_str()) {
+                    Some(old) if *old == file => continue,
+                    Some(_) => counts.changed += 1,
+                    None => counts.added += 1,
+                }
+                document.targets.insert(path.into(), file);
+            }
+            Change::Remove(path) => {
+                if document.targets.remove(path.as_str()).is_none() {
+                    return Err(not_listed(path.as_str(), role));
+                }
+                counts.removed += 1;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+fn not_listed(path: &str, role: &str) -> Error {
+    let problem = format!("it cannot be removed, for {role} does not list it");
+    Error::Change { path: path.to_owned(), problem }
+}
