@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tufold_meta::cjson::Object;
 use tufold_meta::{Hashes, TargetFile};
 
 use super::read::{target_length, target_path, target_sha256, value};
@@ -29,44 +30,44 @@ struct Row<'a> {
     length: &'a RawValue,
     hashes: HashPairs,
     #[serde(default, deserialize_with = "custom")]
-    custom: Option<Map<String, Value>>,
+    custom: Option<Object>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase", expecting = "an object with the one key `put` or `remove`")]
 enum ChangeRow<'a> {
-    Put(#[serde(borrow)] Object<Row<'a>>),
+    Put(#[serde(borrow)] Fields<Row<'a>>),
     Remove(#[serde(borrow)] Cow<'a, str>),
 }
 
 /// A `T` that is written as an object. A derived `T` alone would take an array of its fields too.
-struct Object<T>(T);
+struct Fields<T>(T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = Object<T>;
+        struct FieldsVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsVisitor<T> {
+            type Value = Fields<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of path, length, hashes and custom")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fields<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Fields)
             }
         }
-        deserializer.deserialize_map(Fields(PhantomData))
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
     }
 }
 
 pub(super) fn read_target(text: &str) -> Result<Target, LineError> {
-    serde_json::from_str::<Object<Row<'_>>>(text).map_err(json_error)?.0.into_target()
+    serde_json::from_str::<Fields<Row<'_>>>(text).map_err(json_error)?.0.into_target()
 }
 
 pub(super) fn read_change(text: &str) -> Result<Change, LineError> {
     Ok(match serde_json::from_str(text).map_err(json_error)? {
-        ChangeRow::Put(Object(row)) => Change::Put(row.into_target()?),
+        ChangeRow::Put(Fields(row)) => Change::Put(row.into_target()?),
         ChangeRow::Remove(path) => Change::Remove(target_path(&path)?),
     })
 }
@@ -91,7 +92,7 @@ impl Row<'_> {
         if hashes.sha256().is_none() {
             return Err(LineError::NoSha256);
         }
-        let file = TargetFile { length, hashes, custom: self.custom, extra: Map::new() };
+        let file = TargetFile { length, hashes, custom: self.custom, extra: Object::default() };
         Ok(Target { path, file })
     }
 }
@@ -140,11 +141,9 @@ fn repeated<E: Error>(key: &str) -> E {
     E::custom(format_args!("duplicate field `{key}`"))
 }
 
-fn custom<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Map<String, Value>>, D::Error> {
+fn custom<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Object>, D::Error> {
     match (Integral { levels: MAX_CUSTOM_DEPTH }).deserialize(deserializer)? {
-        Value::Object(map) => Ok(Some(map)),
+        Value::Object(map) => Object::new(map).map(Some).map_err(D::Error::custom),
         _ => Err(D::Error::custom("custom is not an object")),
     }
 }
@@ -233,7 +232,7 @@ struct RowOut<'a> {
     length: u64,
     hashes: HashesOut<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    custom: &'a Option<Map<String, Value>>,
+    custom: &'a Option<Object>,
 }
 
 struct HashesOut<'a>(&'a Hashes);
@@ -263,7 +262,7 @@ pub(super) fn write_change(out: &mut dyn io::Write, change: &Change) -> io::Resu
 }
 
 fn row_out(Target { path, file }: &Target) -> io::Result<RowOut<'_>> {
-    if let Some(field) = file.extra.keys().next() {
+    if let Some(field) = file.extra.as_map().keys().next() {
         let message = format!("{path} has the field {field:?}, which no list can hold");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }

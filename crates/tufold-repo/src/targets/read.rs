@@ -1,5 +1,6 @@
 //! Lists in, either format.
 
+use tufold_meta::cjson::Object;
 use tufold_meta::{Digest, Hashes, TargetFile, TargetPath};
 
 use super::error::quote;
@@ -133,7 +134,7 @@ fn target(path: &str, length: &str, sha256: &str) -> Result<Target, LineError> {
 
 /// A file with a length and hashes alone.
 pub(super) fn plain_file(length: u64, hashes: Hashes) -> TargetFile {
-    TargetFile { length, hashes, custom: None, extra: serde_json::Map::new() }
+    TargetFile { length, hashes, custom: None, extra: Object::default() }
 }
 
 /// A column or field that is wrong.

@@ -42,7 +42,7 @@ fn writes_tsv_while_it_holds_everything() {
 #[test]
 fn writes_json_lines_when_a_target_has_more() {
     let mut rows = list().into_rows();
-    rows[1].file.custom = json!({"b": 1, "a": "é"}).as_object().cloned();
+    rows[1].file.custom = Some(serde_json::from_value(json!({"b": 1, "a": "é"})).unwrap());
     rows[1].file.hashes.insert("md5".into(), "00".repeat(16));
     let list = TargetList::from_rows(rows).unwrap();
     expect![[r#"
@@ -54,7 +54,7 @@ fn writes_json_lines_when_a_target_has_more() {
 #[test]
 fn refuses_a_field_that_no_list_can_hold() {
     let mut rows = list().into_rows();
-    rows[0].file.extra.insert("x".into(), json!(1));
+    rows[0].file.extra = serde_json::from_value(json!({"x": 1})).unwrap();
     let error = TargetList::from_rows(rows).unwrap().write(&mut Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), r#"a has the field "x", which no list can hold"#);
 }
