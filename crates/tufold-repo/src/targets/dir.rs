@@ -140,7 +140,7 @@ impl Found {
 
 fn io_error(file: &Path) -> impl FnOnce(io::Error) -> ListError {
     let file: PathBuf = file.to_owned();
-    move |source| ListError::Io { file: file.display().to_string(), source }
+    move |error| ListError::Io { file: file.display().to_string(), error }
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use tufold_meta::PathError;
 
 use super::{Compression, MAX_LINE_BYTES};
 
-/// Why a list cannot be read, imported or saved. Every message names the file, and the line where
-/// there is one.
+/// Why a list cannot be read, imported or saved. Every message is complete: it names the file, the
+/// line where there is one, and what the system said, which is therefore not a `source()` again.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
     /// A line of the list is wrong.
@@ -28,7 +28,7 @@ pub enum ListError {
         file: String,
     },
     /// The compressed data is damaged or ends too early.
-    #[error("{file}:{line}: the {compression} data is damaged or cut short: {source}")]
+    #[error("{file}:{line}: the {compression} data is damaged or cut short: {error}")]
     Damaged {
         /// The list.
         file: String,
@@ -37,15 +37,15 @@ pub enum ListError {
         /// The compression.
         compression: Compression,
         /// What the decompressor says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The system refused to read or write.
-    #[error("{file}: {source}")]
+    #[error("{file}: {error}")]
     Io {
         /// The file or folder.
         file: String,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// A folder to import holds what is neither a regular file nor a folder.
     #[error("{}: {kind}; only regular files are targets", file.display())]

@@ -94,7 +94,7 @@ impl<'a> Source<'a> {
         };
         match open() {
             Ok(file) => Ok(Self::new(name, file)),
-            Err(source) => Err(ListError::Io { file: name, source }),
+            Err(error) => Err(ListError::Io { file: name, error }),
         }
     }
 }
@@ -131,11 +131,11 @@ impl<'a> Blocks<'a> {
         let Source { name, mut bytes } = source;
         let mut head = Vec::new();
         let mut blocks = match (&mut bytes).take(6).read_to_end(&mut head) {
-            Err(source) => return Err(ListError::Io { file: name, source }),
+            Err(error) => return Err(ListError::Io { file: name, error }),
             Ok(_) => {
                 let compression = Compression::of_content(&head);
                 match decompressor(Cursor::new(head).chain(bytes), compression) {
-                    Err(source) => return Err(ListError::Io { file: name, source }),
+                    Err(error) => return Err(ListError::Io { file: name, error }),
                     Ok(bytes) => {
                         Self { name, compression, bytes, rest: Vec::new(), state: State::More }
                     }
@@ -174,7 +174,7 @@ impl<'a> Blocks<'a> {
         }
         let error = match std::mem::replace(&mut self.state, State::Ended) {
             State::TooLong => self.line_error(line, LineError::TooLong),
-            State::Failed(source) => self.fault(line, source),
+            State::Failed(error) => self.fault(line, error),
             State::Ended | State::More => {
                 return Ok((!block.is_empty()).then_some(block));
             }
@@ -187,13 +187,13 @@ impl<'a> Blocks<'a> {
         ListError::Line { file: self.name.clone(), line, problem }
     }
 
-    fn fault(&self, line: u64, source: io::Error) -> ListError {
+    fn fault(&self, line: u64, error: io::Error) -> ListError {
         let file = self.name.clone();
         // The system's own errors carry a code; a decompressor's do not.
-        if self.compression == Compression::Plain || source.raw_os_error().is_some() {
-            ListError::Io { file, source }
+        if self.compression == Compression::Plain || error.raw_os_error().is_some() {
+            ListError::Io { file, error }
         } else {
-            ListError::Damaged { file, line, compression: self.compression, source }
+            ListError::Damaged { file, line, compression: self.compression, error }
         }
     }
 

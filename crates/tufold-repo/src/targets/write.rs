@@ -98,7 +98,7 @@ impl Draft {
         let file = path.display().to_string();
         match temporary(path, write) {
             Ok(temporary) => Ok(Self { file, temporary }),
-            Err(source) => Err(ListError::Io { file, source }),
+            Err(error) => Err(ListError::Io { file, error }),
         }
     }
 
@@ -109,7 +109,7 @@ impl Draft {
         };
         match file.persist(place) {
             Ok(_) => Ok(()),
-            Err(error) => Err(ListError::Io { file: self.file, source: error.error }),
+            Err(persist) => Err(ListError::Io { file: self.file, error: persist.error }),
         }
     }
 }
@@ -133,11 +133,13 @@ fn temporary(
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
+    fs::metadata(folder)?;
     let mut builder = tempfile::Builder::new();
     // Like any new file, and not readable by its owner alone as temporary files are.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.prefix(".tufold-").tempfile_in(folder)?;
+    // The kind alone: the error itself names the temporary file, which nobody asked for.
+    let file = builder.prefix(".tufold-").tempfile_in(folder).map_err(|error| error.kind())?;
     compressed(file.as_file(), compression, write)?;
     Ok(Some((file, place)))
 }

@@ -91,7 +91,9 @@ fn a_failure_leaves_no_trace() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     assert_eq!(fs::read(&path).unwrap(), b"before");
     assert!(Draft::write(dir.path(), |_| Ok(())).is_err());
-    assert!(Draft::write(&dir.path().join("none/list"), |_| Ok(())).is_err());
+    let missing = dir.path().join("none/list");
+    let error = Draft::write(&missing, |_| Ok(())).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: No such file or directory (os error 2)", missing.display()));
 }
 
 #[cfg(unix)]
