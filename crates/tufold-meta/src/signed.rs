@@ -41,6 +41,9 @@ pub enum ParseError {
     /// `signed` has no canonical form.
     #[error("`signed` has no canonical form: {0}")]
     Canonical(#[from] CanonicalError),
+    /// A key id stands twice in `signatures`.
+    #[error("key id {0} signed twice")]
+    SignedTwice(KeyId),
 }
 
 /// Too few good signatures.
@@ -66,6 +69,11 @@ impl<T: Role> Signed<T> {
         let envelope: Envelope<'_> = serde_json::from_slice(&bytes)?;
         let text = envelope.signed.get();
         let signatures = envelope.signatures;
+        // TUF 4.2.1: a key id must be unique among the signatures.
+        let mut seen = HashSet::new();
+        if let Some(twice) = signatures.iter().find(|signature| !seen.insert(&signature.keyid)) {
+            return Err(ParseError::SignedTwice(twice.keyid.clone()));
+        }
         if cjson::is_canonical(text.as_bytes()) {
             let payload = serde_json::from_str(text)?;
             let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
@@ -113,9 +121,8 @@ impl<T: Role> Signed<T> {
                 continue;
             }
             let Some(verifier) = key.verifier() else { continue };
-            let mut of_key = self.signatures.iter().filter(|signature| signature.keyid == *id);
-            // One signature a key id: a list of thousands must not buy thousands of checks.
-            let signature = of_key.next().and_then(Signature::bytes);
+            let of_key = self.signatures.iter().find(|signature| signature.keyid == *id);
+            let signature = of_key.and_then(Signature::bytes);
             if signature.is_some_and(|bytes| verifier.verifies(self.canonical(), &bytes)) {
                 counted.insert(identity);
                 valid += 1;
@@ -219,4 +226,22 @@ pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
     envelope.key("signed").extend_from_slice(&text);
     envelope.end();
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Targets;
+
+    #[test]
+    fn refuses_two_signatures_of_one_key_id() {
+        let canonical = br#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{},"version":1}"#;
+        let key = SigningKey::from_pem(&SigningKey::generate_ed25519_pem().unwrap()).unwrap();
+        let signature = key.sign(canonical).unwrap();
+        let file = assemble(canonical, std::slice::from_ref(&signature));
+        assert!(Signed::<Targets>::parse(file).is_ok());
+        let file = assemble(canonical, &[signature.clone(), signature]);
+        let error = Signed::<Targets>::parse(file).unwrap_err().to_string();
+        assert_eq!(error, format!("key id {} signed twice", key.id()));
+    }
 }
