@@ -286,7 +286,8 @@ impl Tag {
         }
         // TUF 4.2.1: a client that speaks 1.x reads any 1.y.z.
         let mut parts = spec_version.split('.');
-        let numbers = spec_version.split('.').all(|part| part.parse::<u32>().is_ok());
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let numbers = spec_version.split('.').all(is_number);
         if parts.next() != Some("1") || !numbers || !(2..=3).contains(&(1 + parts.count())) {
             return Err(format!("spec_version is {spec_version:?}, expected 1.x.y"));
         }

@@ -47,7 +47,10 @@ fn refuses_documents_that_break_the_format() {
         r#"["k1","k1"]"#,
         "key id k1 stands twice in one role",
     );
-    check_refused::<Root>(ROOT, "1.0.34", "2.0", r#"spec_version is "2.0", expected 1.x.y"#);
+    for version in ["2.0", "1", "1.", "1.+0", "1.0.34.0"] {
+        let expected = format!("spec_version is {version:?}, expected 1.x.y");
+        check_refused::<Root>(ROOT, "1.0.34", version, &expected);
+    }
     check_refused::<Root>(
         ROOT,
         r#"d":1}"#,
