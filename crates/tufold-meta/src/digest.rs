@@ -106,18 +106,25 @@ impl Hashes {
         all.into_iter()
     }
 
+    /// The hex digest that a target file's name may carry with consistent snapshots: the SHA-256, or
+    /// else the first of a known algorithm. `None` if nothing listed could be checked, or if it is
+    /// not hex: it must not lead a path elsewhere.
+    pub fn hex_for_name(&self) -> Option<String> {
+        let is_hex = |hex: &str| !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        self.sha256.map(|digest| digest.to_string()).or_else(|| {
+            let mut others = self.others.iter();
+            let (_, hex) = others.find(|(name, hex)| algorithm(name).is_some() && is_hex(hex))?;
+            Some(hex.clone())
+        })
+    }
+
     /// Checks `bytes` against every listed algorithm that tufold knows (SHA-256, SHA-384,
     /// SHA-512). `Err` names the algorithm that differs; a list without a known algorithm is an
     /// error too, since nothing was checked.
     pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
         let mut checked = false;
         for (name, expected) in self.iter() {
-            let algorithm = match name {
-                "sha256" => &aws_lc_rs::digest::SHA256,
-                "sha384" => &aws_lc_rs::digest::SHA384,
-                "sha512" => &aws_lc_rs::digest::SHA512,
-                _ => continue,
-            };
+            let Some(algorithm) = algorithm(name) else { continue };
             let found = HEXLOWER.encode(aws_lc_rs::digest::digest(algorithm, bytes).as_ref());
             if !found.eq_ignore_ascii_case(&expected) {
                 return Err(format!("{name} is {found}, expected {expected}"));
@@ -140,6 +147,15 @@ impl Hashes {
             object.string(name, &hex);
         }
         object.end();
+    }
+}
+
+fn algorithm(name: &str) -> Option<&'static aws_lc_rs::digest::Algorithm> {
+    match name {
+        "sha256" => Some(&aws_lc_rs::digest::SHA256),
+        "sha384" => Some(&aws_lc_rs::digest::SHA384),
+        "sha512" => Some(&aws_lc_rs::digest::SHA512),
+        _ => None,
     }
 }
 
@@ -207,6 +223,22 @@ mod tests {
         let mut unknown = Hashes::default();
         unknown.insert("md5".into(), "00".into());
         assert!(unknown.check(b"").is_err());
+    }
+
+    fn check_name(listed: &[(&str, &str)], expected: Option<&str>) {
+        let mut hashes = Hashes::default();
+        for (name, hex) in listed {
+            hashes.insert((*name).into(), (*hex).into());
+        }
+        assert_eq!(hashes.hex_for_name().as_deref(), expected);
+    }
+
+    #[test]
+    fn file_names_carry_a_hash_that_can_be_checked() {
+        check_name(&[("sha512", "cd"), ("sha256", FOO)], Some(FOO));
+        check_name(&[("md5", "ab"), ("sha512", "cd")], Some("cd"));
+        check_name(&[("md5", "ab")], None);
+        check_name(&[("sha512", "../../x")], None);
     }
 
     #[test]
