@@ -32,6 +32,7 @@ mod pattern;
 mod roles;
 mod signed;
 mod time;
+mod trusted;
 
 pub use bins::{Bin, BitLength};
 pub use delegations::{
@@ -45,3 +46,6 @@ pub use path::{PathError, TargetPath};
 pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
 pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, sign};
 pub use time::{Time, TimeError};
+pub use trusted::{
+    Cache, Error, Limits, Outcome, Request, RoleChain, Source, Step, TargetSearch, TrustedSet,
+};

@@ -1,0 +1,7 @@
+mod cache;
+mod delegated;
+mod order;
+mod repo;
+mod requests;
+mod search;
+mod top_level;
