@@ -31,13 +31,16 @@ pub use search::{Step, TargetSearch};
 /// use tufold_meta::{Cache, Error, Request, RoleChain, Source, TrustedSet};
 ///
 /// /// Brings the top-level roles up to date. `fetch` gives `None` for a file that is not there.
-/// fn refresh(set: &mut TrustedSet, fetch: impl Fn(&Request) -> Option<Vec<u8>>) -> Result<(), Error> {
+/// fn refresh(
+///     set: &mut TrustedSet,
+///     fetch: impl Fn(&Request) -> Option<Vec<u8>>,
+/// ) -> Result<(), Error> {
 ///     while let Some(bytes) = set.root_request().and_then(|request| fetch(&request)) {
 ///         if set.update_root(bytes)? == Cache::Void {
 ///             // Delete timestamp.json and snapshot.json, and only then persist the root.
 ///         }
 ///     }
-///     // A cache would come in before each fetch: update_timestamp(bytes, Source::Cached) and so on.
+///     // A cache comes in before each fetch: update_timestamp(bytes, Source::Cached) and so on.
 ///     let timestamp = fetch(&set.timestamp_request()?).unwrap_or_default();
 ///     set.update_timestamp(timestamp, Source::Fetched)?;
 ///     if let Some(request) = set.snapshot_request()? {
@@ -100,8 +103,8 @@ enum Standing {
 }
 
 impl TrustedSet {
-    /// Starts a visit with the root that the client trusts: the one it was shipped with, or the last
-    /// it persisted. `now` is the time of the whole visit (TUF 5.1).
+    /// Starts a visit with the root that the client trusts: the one it was shipped with, or the
+    /// last it persisted. `now` is the time of the whole visit (TUF 5.1).
     pub fn new(root: Vec<u8>, now: Time) -> Result<Self, Error> {
         // TUF 5.2: the trusted root may have expired, since newer ones follow.
         let root = verify_by_itself(parse("root", root)?)?;
@@ -144,8 +147,8 @@ impl TrustedSet {
         self.timestamp.as_ref()
     }
 
-    /// The newest snapshot. One from the cache may have expired or be older than the timestamp says;
-    /// then [`TrustedSet::snapshot_request`] asks for another.
+    /// The newest snapshot. One from the cache may have expired or be older than the timestamp
+    /// says; then [`TrustedSet::snapshot_request`] asks for another.
     pub fn snapshot(&self) -> Option<&Verified<Snapshot>> {
         self.snapshot.as_ref()
     }
@@ -185,7 +188,8 @@ impl TrustedSet {
         Ok(cache)
     }
 
-    /// Takes a timestamp: first the cached one, if there is one, then the fetched one.
+    /// Takes a timestamp: first the cached one, if there is one, then the fetched one, without which
+    /// the client does not notice that the repository moved on.
     pub fn update_timestamp(&mut self, bytes: Vec<u8>, source: Source) -> Result<Outcome, Error> {
         if self.snapshot.is_some() {
             return Err(Error::Order {

@@ -5,7 +5,7 @@ use crate::{Mismatch, ParseError, ThresholdError, Time, Version};
 
 /// Why [`TrustedSet`](crate::TrustedSet) did not take a document. The set is as it was.
 ///
-/// All but the last two variants are the fault of whoever wrote or served the document: the next
+/// All but the last three variants are the fault of whoever wrote or served the document: the next
 /// visit may go better. A document from the cache that fails is fetched instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -86,7 +86,7 @@ pub enum Error {
         /// The trusted root.
         root: Version,
     },
-    /// The delegator was accepted, but does not delegate to this role.
+    /// The caller's mistake: the delegator of this chain does not delegate to this role.
     #[error("{file} is not delegated by {delegator}")]
     NotDelegated {
         /// The role's file.

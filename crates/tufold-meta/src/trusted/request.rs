@@ -45,8 +45,8 @@ pub struct Request {
 }
 
 impl TrustedSet {
-    /// The next root (TUF 5.3.3). It is asked for until it is not there; `None` once this visit took
-    /// as many as the limit allows.
+    /// The next root (TUF 5.3.3). It is asked for until it is not there; `None` once this visit
+    /// took as many as the limit allows.
     pub fn root_request(&self) -> Option<Request> {
         let version = Version::new(self.root.version.get().checked_add(1)?)?;
         (self.root_updates < self.limits.max_root_rotations).then(|| Request {
@@ -76,16 +76,16 @@ impl TrustedSet {
         }))
     }
 
-    /// The targets role at the end of `chain` (TUF 5.6.1), whether the set holds it or not. An error
-    /// if the current snapshot is missing or does not list the role.
+    /// The targets role at the end of `chain` (TUF 5.6.1), whether the set holds it or not. An
+    /// error if the current snapshot is missing or does not list the role.
     pub fn targets_request(&self, chain: &RoleChain) -> Result<Request, Error> {
         let listed = self.listed(chain.role())?;
         let limit = listed.length.unwrap_or(self.limits.targets_len_bytes);
         Ok(self.request(chain.role(), listed.version, limit))
     }
 
-    /// The path of a target file below the targets' base URL (TUF 5.7.3): not quoted, since a target
-    /// path is a URL path already. `None` if no hash is listed that could be checked.
+    /// The path of a target file below the targets' base URL (TUF 5.7.3): not quoted, since a
+    /// target path is a URL path already. `None` if no hash is listed that could be checked.
     pub fn target_file_path(&self, path: &str, file: &TargetFile) -> Option<String> {
         let hex = file.hashes.hex_for_name()?;
         Some(names::target_file_path(path, self.is_consistent().then_some(hex.as_str())))

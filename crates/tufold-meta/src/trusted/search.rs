@@ -70,7 +70,7 @@ impl TargetSearch {
                 self.ahead.pop();
                 continue;
             }
-            // TUF 5.6.7.1: so many delegated roles and no more. The top-level role is no delegation.
+            // TUF 5.6.7.1: so many delegated roles and no more, the top-level role not counted.
             if self.visited.len() as u64 > u64::from(set.limits().max_delegations) {
                 break;
             }

@@ -1,4 +1,4 @@
-use super::repo::{NOW, Repo, Visit, step, time, version};
+use super::repo::{NOW, Visit, step, time, version};
 use super::search::build;
 use super::top_level::Change;
 use crate::{Digest, Hashes, RoleChain, Step};
