@@ -11,7 +11,8 @@ fn dataset(name: &str) -> PathBuf {
 }
 
 fn targets(name: &str) -> TargetList {
-    read_targets(Source::open(&dataset(name)).unwrap(), &|_| ()).unwrap()
+    let source = Source::open(&dataset(name)).expect("a dataset");
+    read_targets(source, &|_| ()).expect("a list")
 }
 
 #[test]

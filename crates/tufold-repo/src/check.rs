@@ -14,9 +14,10 @@ use tufold_meta::{
 };
 
 use crate::error::Error;
-use crate::layout::BINS;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State, read};
+
+mod replay;
 
 /// Whether older and uncommitted files are faults.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,7 +58,7 @@ pub struct Report {
     pub targets: u64,
     /// How many bytes of metadata are current.
     pub bytes: u64,
-    /// How many lookups a client's replay made through them.
+    /// How many targets a client's replay looked up and found.
     pub replayed: u64,
     /// Everything that was found, faults first.
     pub findings: Vec<Finding>,
@@ -98,8 +99,11 @@ pub fn check(
     };
     let roles = check.every_role(progress);
     check.files(strictness)?;
-    let samples = check.samples.lock().expect("no check panics").clone();
-    let replayed = check.replay(&samples)?;
+    let samples = std::mem::take(&mut *check.samples.lock().expect("no check panics"));
+    let replay = replay::replay(&*repository.public, now, &samples)?;
+    for (file, message) in replay.faults {
+        check.fault(&file, message);
+    }
     progress(Event::Finish);
     let mut findings = check.findings.into_inner().expect("no check panics");
     findings.sort();
@@ -107,7 +111,7 @@ pub fn check(
         roles,
         targets: check.targets.into_inner(),
         bytes: check.bytes.into_inner(),
-        replayed,
+        replayed: replay.found,
         findings,
     })
 }
@@ -293,12 +297,6 @@ impl Check<'_> {
             self.find(severity, METADATA_FOLDER, message);
         }
         Ok(())
-    }
-
-    /// Follows the repository as a client does, and looks the samples up.
-    fn replay(&self, samples: &BTreeMap<String, tufold_meta::TargetFile>) -> Result<u64, Error> {
-        let _ = samples;
-        Ok(0)
     }
 
     fn fresh(&self, file: &str, expires: Time) {

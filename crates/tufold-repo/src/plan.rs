@@ -48,6 +48,16 @@ pub(crate) struct RolePlan {
     /// The targets of a role that is listed anew, sorted; `document.targets` is empty then.
     pub(crate) listed: Vec<Target>,
     pub(crate) counts: Counts,
+    pub(crate) why: Why,
+}
+
+/// Why a role is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Why {
+    /// It says something else.
+    Content,
+    /// It expires, or somebody asked for it.
+    Expiry,
 }
 
 /// How many targets a publish adds, changes and removes.
@@ -92,7 +102,7 @@ impl Plan {
         Summary {
             counts,
             roles: self.roles.len() as u64,
-            resigned: self.roles.iter().filter(|r| r.counts == Counts::default()).count() as u64,
+            resigned: self.roles.iter().filter(|role| role.why == Why::Expiry).count() as u64,
             snapshot_version: self.snapshot.as_ref().map(|snapshot| snapshot.version.get()),
             timestamp_version: self.timestamp.version.get(),
         }
@@ -117,7 +127,7 @@ impl RolePlan {
             extra: Default::default(),
         };
         let counts = Counts { added: listed.len() as u64, ..Counts::default() };
-        Self { role, keys: keys.clone(), document, listed, counts }
+        Self { role, keys: keys.clone(), document, listed, counts, why: Why::Content }
     }
 
     /// The next version of a role that is published.
@@ -131,7 +141,8 @@ impl RolePlan {
     ) -> Self {
         document.version = document.version.next();
         document.expires = lifetimes.expiry(RoleKind::of_targets_role(&role), now);
-        Self { role, keys: keys.clone(), document, listed: Vec::new(), counts }
+        let why = if counts.is_zero() { Why::Expiry } else { Why::Content };
+        Self { role, keys: keys.clone(), document, listed: Vec::new(), counts, why }
     }
 
     /// The canonical bytes of the document at its version.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::init::{delegate, group_by_bin, project_selector};
 use crate::keyring::Keyring;
 use crate::layout::{BINS, Delegation};
-use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, is_listed, next_snapshot};
+use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Why, is_listed, next_snapshot};
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State};
@@ -393,12 +393,17 @@ impl Publisher {
             return;
         }
         match old {
-            Some(at) => roles[at].document = top,
+            Some(at) => {
+                roles[at].document = top;
+                roles[at].why = Why::Content;
+            }
             None => {
                 let keys = &self.state.root.roles["targets"];
                 let role = "targets".to_owned();
                 let counts = Counts::default();
-                roles.push(RolePlan::next(role, keys, &settings.lifetimes, now, top, counts));
+                let mut plan = RolePlan::next(role, keys, &settings.lifetimes, now, top, counts);
+                plan.why = Why::Content;
+                roles.push(plan);
             }
         }
     }

@@ -59,7 +59,11 @@ fn target(row: &TargetRow, out: &mut dyn Write) -> io::Result<()> {
     let file = row.file.as_deref().unwrap_or("not published");
     match row.length_bytes {
         None => {
-            return writeln!(out, "{} is not listed; {} ({file}) would list it", row.path, row.role);
+            return writeln!(
+                out,
+                "{} is not listed; {} ({file}) would list it",
+                row.path, row.role
+            );
         }
         Some(length) => {
             writeln!(out, "{}", row.path)?;
