@@ -95,9 +95,8 @@ impl TargetSearch {
                     roles.truncate(end + 1);
                     self.ahead.clear();
                 }
-                // Behind so many roles that are all still to be visited lies the limit: a document
-                // with a million delegations must not fill the memory.
-                roles.retain(|role| !self.visited.contains(&*role.name));
+                // Behind so many roles lies the limit, whichever of them were visited before: a
+                // document with a million delegations must not fill the memory.
                 roles.truncate((set.limits().max_delegations as usize).saturating_add(1));
                 let delegator = Arc::new(chain);
                 self.ahead.extend(roles.into_iter().rev().map(|role| Ahead {

@@ -1,6 +1,6 @@
 use super::repo::{Files, NOW, Repo, Visit, step, time, version};
 use super::top_level::{Change, check_warm};
-use crate::{Cache, Error, Outcome, Source};
+use crate::{Cache, Error, Outcome, Source, TrustedSet};
 
 #[test]
 fn recovers_from_fast_forward_once_the_keys_rotate() {
@@ -124,6 +124,26 @@ fn an_expired_timestamp_from_the_cache_still_stops_a_rollback() {
     repo.publish(&["timestamp"]);
     let error = Visit::new(&cache).refresh(&cache, &repo).unwrap_err();
     assert_eq!(error.to_string(), "timestamp.json went back from version 5 to 4");
+}
+
+#[test]
+fn a_timestamp_is_refused_on_the_spot_if_it_or_the_last_root_has_expired() {
+    let check = |repo: &Repo, expected: &str| {
+        let root = repo.files["1.root.json"].clone();
+        let mut set = TrustedSet::new(root, time(NOW)).unwrap();
+        let bytes = repo.files["timestamp.json"].clone();
+        let error = step(&mut set, |set| set.update_timestamp(bytes, Source::Fetched)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(set.timestamp().is_none());
+    };
+    let mut repo = Repo::new();
+    repo.timestamp.expires = time(NOW);
+    repo.publish(&["timestamp"]);
+    let expected = "timestamp.json expired at 2030-06-01T00:00:00Z, now is 2030-06-01T00:00:00Z";
+    check(&repo, expected);
+    repo.root.expires = time(NOW);
+    repo.publish(&["root"]);
+    check(&repo, &expected.replace("timestamp", "root"));
 }
 
 #[test]
