@@ -49,6 +49,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A repository stays whole wherever a publish is stopped; only drafts of lists need clearing.
+    // Without the handler, the signal simply ends the process.
+    let _ = ctrlc::set_handler(|| {
+        tufold_repo::targets::discard_drafts();
+        std::process::exit(130);
+    });
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let mut out = Out::new(&mut stdout, cli.json);
     let result = match cli.command {

@@ -46,7 +46,7 @@ pub use error::{LineError, ListError, NameError};
 pub use read::{read_changes, read_targets};
 pub use source::{Compression, MAX_LINE_BYTES, Source};
 pub use synth::{Project, Projects, Synth, read_projects};
-pub use write::Draft;
+pub use write::{Draft, discard_drafts};
 
 /// Called now and then, from any thread, with the number of rows or files done so far.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);

@@ -1,8 +1,10 @@
 //! Lists out: to any writer, or to a file that appears whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 use tufold_meta::{Digest, Hashes};
@@ -86,6 +88,37 @@ pub struct Draft {
     file: String,
     /// The bytes and the place; `None` if they went to a device.
     temporary: Option<(NamedTempFile, PathBuf)>,
+    _live: Option<Live>,
+}
+
+/// The temporary files of all drafts, for a process that a signal ends.
+static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes the temporary files of all drafts of this process. To be called where the process ends
+/// without unwinding, as on Ctrl-C; no draft can be committed any more.
+pub fn discard_drafts() {
+    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in std::mem::take(&mut *live) {
+        // Gone already, or beyond help.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// A temporary file's place among [`LIVE`].
+#[derive(Debug)]
+struct Live(PathBuf);
+
+impl Live {
+    fn new(path: &Path) -> Self {
+        LIVE.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        LIVE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
 }
 
 impl Draft {
@@ -97,7 +130,10 @@ impl Draft {
     ) -> Result<Self, ListError> {
         let file = path.display().to_string();
         match temporary(path, write) {
-            Ok(temporary) => Ok(Self { file, temporary }),
+            Ok(None) => Ok(Self { file, temporary: None, _live: None }),
+            Ok(Some((written, place, live))) => {
+                Ok(Self { file, temporary: Some((written, place)), _live: Some(live) })
+            }
             Err(error) => Err(ListError::Io { file, error }),
         }
     }
@@ -117,7 +153,7 @@ impl Draft {
 fn temporary(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<Option<(NamedTempFile, PathBuf)>> {
+) -> io::Result<Option<(NamedTempFile, PathBuf, Live)>> {
     let compression = Compression::of_name(path);
     // A link keeps standing; what it points to is replaced.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -140,8 +176,9 @@ fn temporary(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // The kind alone: the error itself names the temporary file, which nobody asked for.
     let file = builder.prefix(".tufold-").tempfile_in(folder).map_err(|error| error.kind())?;
+    let live = Live::new(file.path());
     compressed(file.as_file(), compression, write)?;
-    Ok(Some((file, place)))
+    Ok(Some((file, place, live)))
 }
 
 fn compressed(
