@@ -8,8 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
-
-use super::publisher::{checked_output, project_dir, target_dir};
+use tufold_tests::{checked_output, project_dir, target_dir};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Client {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use tempfile::{TempDir, tempdir};
+use tufold_tests::{checked_output, project_dir, tufold_binary};
 
 pub(super) const FORKY: &str = "debian-forky-amd64.tsv.zst";
 pub(super) const SID: &str = "debian-sid-amd64.tsv.zst";
@@ -129,49 +129,4 @@ impl Repo {
         command.arg(subcommand).arg(self.repo_dir()).args(first).args(rest);
         checked_output(&mut command, &format!("tufold {subcommand}"));
     }
-}
-
-/// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of
-/// its own package.
-fn tufold_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let profile_dir = profile_dir();
-        let profile = match profile_dir.file_name().and_then(OsStr::to_str).expect("a profile") {
-            "debug" => "dev",
-            other => other,
-        };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command
-            .current_dir(project_dir())
-            .args(["build", "--quiet", "--locked", "-p", "tufold-cli", "--bin", "tufold"])
-            .args(["--profile", profile, "--target-dir"])
-            .arg(target_dir());
-        checked_output(&mut command, "cargo build");
-        profile_dir.join("tufold").with_extension(std::env::consts::EXE_EXTENSION)
-    })
-}
-
-/// The exit status must be 0; returns stdout.
-pub(super) fn checked_output(command: &mut Command, what: &str) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{what}: {e}"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{what}: {}\n{stderr}", output.status);
-    String::from_utf8(output.stdout).unwrap_or_else(|e| panic!("{what}: {e}"))
-}
-
-pub(super) fn project_dir() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the project");
-    dir.to_owned()
-}
-
-pub(super) fn target_dir() -> PathBuf {
-    profile_dir().parent().expect("target/<profile>").to_owned()
-}
-
-/// This binary is target/<profile>/deps/it-<hash>.
-fn profile_dir() -> PathBuf {
-    let exe = std::env::current_exe().expect("a path of this binary");
-    exe.ancestors().nth(2).expect("target/<profile>/deps/it-<hash>").to_owned()
 }
