@@ -70,11 +70,22 @@ pub struct Publisher {
 }
 
 /// What there is to do for one role.
-enum Work {
+struct Work {
+    /// What the input says of it.
+    content: Content,
+    /// When it is signed again though that changes nothing.
+    resign: Resign,
+}
+
+enum Content {
+    Same,
     Change(Vec<Change>),
     List(Vec<Target>),
-    Resign,
-    ResignIfDue,
+}
+
+enum Resign {
+    Now,
+    IfDue,
 }
 
 /// What planning one role gave: the role to be written, and when it is due otherwise.
@@ -110,7 +121,7 @@ impl Publisher {
         self.add_refreshes(refresh, &mut work)?;
         if sweep {
             for role in self.every_role() {
-                work.entry(role).or_insert(Work::ResignIfDue);
+                work.entry(role).or_insert(Work::new(Content::Same));
             }
         }
         progress(Event::Start(Stage::Compare, work.len() as u64));
@@ -203,7 +214,10 @@ impl Publisher {
                 for (role, change) in roles.into_iter().zip(changes.into_rows()) {
                     groups.entry(role).or_default().push(change);
                 }
-                groups.into_iter().map(|(role, rows)| (role, Work::Change(rows))).collect()
+                groups
+                    .into_iter()
+                    .map(|(role, rows)| (role, Work::new(Content::Change(rows))))
+                    .collect()
             }
             Input::Targets(list) => {
                 let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
@@ -222,7 +236,10 @@ impl Publisher {
                         groups.entry("targets".to_owned()).or_default();
                     }
                 }
-                groups.into_iter().map(|(role, rows)| (role, Work::List(rows))).collect()
+                groups
+                    .into_iter()
+                    .map(|(role, rows)| (role, Work::new(Content::List(rows))))
+                    .collect()
             }
         }
     }
@@ -253,15 +270,7 @@ impl Publisher {
                 }
             };
             for role in roles {
-                work.entry(role)
-                    .and_modify(|work| {
-                        // A change signs the role anyway; a comparison may find none.
-                        if let Work::List(_) | Work::Change(_) = work {
-                        } else {
-                            *work = Work::Resign;
-                        }
-                    })
-                    .or_insert(Work::Resign);
+                work.entry(role).or_insert(Work::new(Content::Same)).resign = Resign::Now;
             }
         }
         Ok(())
@@ -281,11 +290,15 @@ impl Publisher {
             "targets" => Targets::clone(&self.state.targets),
             role => self.state.targets_role(&*self.repository.public, role)?,
         };
-        let due = lifetimes.is_due(kind, document.expires, now);
+        let due = match work.resign {
+            Resign::Now => true,
+            Resign::IfDue => lifetimes.is_due(kind, document.expires, now),
+        };
         let due_at = lifetimes.due_at(kind, document.expires);
-        let (counts, listed) = match work {
-            Work::Change(changes) => (apply(&role, &mut document, changes)?, Vec::new()),
-            Work::List(rows) => {
+        let (counts, listed) = match work.content {
+            Content::Same => (Counts::default(), Vec::new()),
+            Content::Change(changes) => (apply(&role, &mut document, changes)?, Vec::new()),
+            Content::List(rows) => {
                 let counts = Counts::between(&document, &rows);
                 if counts.is_zero() {
                     (counts, Vec::new())
@@ -294,14 +307,6 @@ impl Publisher {
                     (counts, rows)
                 }
             }
-            Work::Resign => {
-                let mut plan =
-                    RolePlan::next(role, keys, lifetimes, now, document, Counts::default());
-                plan.listed = Vec::new();
-                let due_at = lifetimes.due_at(kind, plan.document.expires);
-                return Ok(Planned { plan: Some(plan), due_at });
-            }
-            Work::ResignIfDue => (Counts::default(), Vec::new()),
         };
         if counts.is_zero() && !due {
             return Ok(Planned { plan: None, due_at });
@@ -315,16 +320,16 @@ impl Publisher {
     /// A project that is new. (Every bin is published from the start.)
     fn plan_new_role(&self, role: String, work: Work, now: Time) -> Result<Planned, Error> {
         let lifetimes = &self.repository.settings.lifetimes;
-        let rows = match work {
-            Work::List(rows) => rows,
-            Work::Change(changes) => changes
+        let rows = match work.content {
+            Content::List(rows) => rows,
+            Content::Change(changes) => changes
                 .into_iter()
                 .map(|change| match change {
                     Change::Put(target) => Ok(target),
                     Change::Remove(path) => Err(not_listed(path.as_str(), &role)),
                 })
                 .collect::<Result<_, _>>()?,
-            Work::Resign | Work::ResignIfDue => Vec::new(),
+            Content::Same => Vec::new(),
         };
         let keys = self.bin_keys()?;
         let plan = (!rows.is_empty()).then(|| RolePlan::first(role, &keys, lifetimes, now, rows));
@@ -406,6 +411,12 @@ impl Publisher {
                 roles.push(plan);
             }
         }
+    }
+}
+
+impl Work {
+    fn new(content: Content) -> Self {
+        Self { content, resign: Resign::IfDue }
     }
 }
 
