@@ -242,6 +242,6 @@ mod tests {
         let bits = BitLength::from_bin_count(1024).unwrap();
         assert_eq!(Delegation::BinsSuccinct(bits).role_of("foo.txt"), "bins-376");
         assert_eq!(Delegation::Flat.role_of("foo.txt"), "targets");
-        assert_eq!(Delegation::ProjectsWildcard.role_of("a/b/c"), "project-a~b");
+        assert_eq!(Delegation::ProjectsWildcard.role_of("a/b/c"), "project~a~b");
     }
 }
