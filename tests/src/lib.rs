@@ -1,9 +1,18 @@
-//! What the integration tests share: where the project and its command are.
+//! What the integration tests share: where the project and its command are, repositories in
+//! temporary folders, a client, and a ledger of every name that was ever published.
+
+mod client;
+mod ledger;
+mod repo;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+pub use client::Visitor;
+pub use ledger::Ledger;
+pub use repo::{ALL_LAYOUTS, NOW, TestRepo, after, changes, layout, list, put, remove, target};
 
 /// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of
 /// its own package.
