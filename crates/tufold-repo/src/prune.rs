@@ -54,10 +54,11 @@ impl Pruner {
         let current = self.state.snapshot.version;
         let history = self.repository.private.history()?;
         let horizon = now.minus_seconds(keep.seconds());
-        // The last publish before the horizon was still current at it.
+        // The last publish before the horizon was still current at it. Where the clock went back,
+        // the order of the lines counts.
         let known = history.iter().filter(|publish| publish.snapshot <= current);
-        let before = known.filter(|publish| publish.time <= horizon).map(|p| p.snapshot).max();
-        let Some(oldest) = before else {
+        let before = known.take_while(|publish| publish.time <= horizon).last();
+        let Some(oldest) = before.map(|publish| publish.snapshot) else {
             let oldest_snapshot =
                 history.first().map_or(current, |p| p.snapshot.min(current)).get();
             return Ok(PrunePlan { oldest_snapshot, files: 0, bytes: 0, entries: vec![], history });
@@ -88,14 +89,12 @@ impl Pruner {
     /// Removes what was planned. Stopped half-way, the next prune removes the rest.
     pub fn commit(&self, plan: &PrunePlan, progress: Progress<'_>) -> Result<(), Error> {
         progress(Event::Start(Stage::Remove, plan.entries.len() as u64));
-        // Old snapshots go last: the list of a snapshot is what tells what else is old.
-        let is_snapshot = |entry: &&Entry| entry.name.ends_with(".snapshot.json");
-        let others = plan.entries.iter().filter(|entry| !is_snapshot(entry));
-        for entry in others.chain(plan.entries.iter().filter(is_snapshot)) {
+        // First, so that no later prune, with a longer window, looks for a snapshot that is gone.
+        self.repository.private.set_history(&plan.history)?;
+        for entry in &plan.entries {
             self.repository.public.remove(&entry.name)?;
             progress(Event::Advance(1));
         }
-        self.repository.private.set_history(&plan.history)?;
         progress(Event::Finish);
         Ok(())
     }
