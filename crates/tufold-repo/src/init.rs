@@ -13,7 +13,7 @@ use tufold_store::{DirectoryStore, Store};
 
 use crate::commit::{Committer, Published};
 use crate::error::Error;
-use crate::keyring::{KeyPlan, KeyRequest};
+use crate::keyring::{KeyPlan, KeyRequest, Keyring};
 use crate::layout::{BINS, BinKeys, Delegation};
 use crate::plan::{Plan, RolePlan, TimestampPlan};
 use crate::private::{Private, Publish};
@@ -41,11 +41,20 @@ impl NewRepository {
         request: &KeyRequest,
         now: Time,
     ) -> Result<Self, Error> {
-        if path.join("public").join(METADATA_FOLDER).join(file_name("timestamp")).exists() {
+        if is_published(path) {
             return Err(Error::Exists(path.display().to_string()));
         }
         let private = path.join("private");
-        let unfinished = if private.is_dir() { Private::open(&private)?.root()? } else { None };
+        let unfinished = match private.is_dir() {
+            false => None,
+            true => match Private::open(&private)?.root()? {
+                Some(root) => Some(root),
+                None => {
+                    let folder = private.display().to_string();
+                    return Err(Error::NotARepository(folder, "root.json".to_owned()));
+                }
+            },
+        };
         let keys = match (&unfinished, &request.folder) {
             (Some(_), None) => {
                 let folder = Some(private.join("keys"));
@@ -68,7 +77,8 @@ impl NewRepository {
                     .map_err(|error| Error::damaged(file, error))?
                     .verify_by_itself()
                     .map_err(|error| Error::damaged(file, error))?;
-                if (&old.keys, &old.roles) != (&root.keys, &root.roles) {
+                let same_keys = Keyring::read(&private.join("keys"))?.has_the_keys_of(&keyring);
+                if !same_keys || (&old.keys, &old.roles) != (&root.keys, &root.roles) {
                     return Err(Error::Keys(format!(
                         "{} is left of an init with other keys or thresholds; remove the folder \
                          or give the same",
@@ -104,6 +114,15 @@ impl NewRepository {
             }
             Delegation::ProjectsListed | Delegation::ProjectsWildcard => {
                 let mut projects: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+                if targets.rows().is_empty()
+                    && bin_keys.role.threshold.get() != bin_keys.keys.len() as u64
+                {
+                    return Err(Error::Keys(
+                        "a repository of projects that starts without a target holds no threshold \
+                         for the first project; all keys of bins have to sign"
+                            .to_owned(),
+                    ));
+                }
                 for target in targets.into_rows() {
                     let role = Project::of(target.path.as_str()).role_name();
                     projects.entry(role).or_default().push(target);
@@ -148,16 +167,20 @@ impl NewRepository {
 
     /// Writes the repository: `private/` as a whole first, then `public/`.
     pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
-        let public = DirectoryStore::create(self.path.join("public"))?;
+        std::fs::create_dir_all(&self.path).map_err(Error::io("make", &self.path))?;
         let path = self.path.join("private");
         if !path.is_dir() {
             self.create_private(&path)?;
         }
         let private = Private::open(&path)?;
         let _lock = private.lock()?;
-        if private.root()?.as_ref() != Some(&self.root_bytes) {
+        // Another init may have been first.
+        if private.root()?.as_ref() != Some(&self.root_bytes) || is_published(&self.path) {
             return Err(Error::Exists(self.path.display().to_string()));
         }
+        self.remove_scratch()?;
+        let public = DirectoryStore::create(self.path.join("public"))?;
+        private.remove_temporary()?;
         private.set_settings(&self.settings)?;
         let published = self.committer(&public, &self.keys.keyring()?, progress).commit(plan)?;
         private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
@@ -166,14 +189,15 @@ impl NewRepository {
 
     /// Does everything but write, and says what would be written.
     pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
-        let store = crate::rehearsal::Discard;
+        let public = DirectoryStore::open(self.path.join("public")).ok();
+        let store = crate::rehearsal::Discard { store: public.as_ref().map(|store| store as _) };
         self.committer(&store, &self.keys.keyring()?, progress).commit(plan)
     }
 
     fn committer<'c>(
         &'c self,
         store: &'c dyn Store,
-        keyring: &'c crate::Keyring,
+        keyring: &'c Keyring,
         progress: Progress<'c>,
     ) -> Committer<'c> {
         let form = self.settings.layout.snapshot;
@@ -183,15 +207,39 @@ impl NewRepository {
     /// Makes `private/` under another name and renames it, so that it is there whole or not at all.
     fn create_private(&self, path: &Path) -> Result<(), Error> {
         let scratch = tempfile::Builder::new()
-            .prefix(".private-")
+            .prefix(SCRATCH)
             .tempdir_in(&self.path)
             .map_err(Error::io("create a folder in", &self.path))?;
         let private = Private::create(scratch.path())?;
         private.set_keys(&self.keys)?;
         private.set_settings(&self.settings)?;
         private.set_root(&self.root_bytes)?;
-        std::fs::rename(scratch.keep(), path).map_err(Error::io("rename a folder to", path))
+        std::fs::rename(scratch.path(), path).map_err(Error::io("rename a folder to", path))?;
+        // It is no temporary folder any more.
+        let _ = scratch.keep();
+        Ok(())
     }
+
+    /// Removes the keys that a killed init had made before `private/` was there. No other init is
+    /// at that point, since the lock in `private/` is held.
+    fn remove_scratch(&self) -> Result<(), Error> {
+        for entry in std::fs::read_dir(&self.path).map_err(Error::io("read", &self.path))? {
+            let entry = entry.map_err(Error::io("read", &self.path))?;
+            if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+                let path = entry.path();
+                std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How `private/` is called before it is whole.
+const SCRATCH: &str = ".private-";
+
+/// Whether clients can see a repository in the folder `path`.
+fn is_published(path: &Path) -> bool {
+    path.join("public").join(METADATA_FOLDER).join(file_name("timestamp")).exists()
 }
 
 /// Root version 1.

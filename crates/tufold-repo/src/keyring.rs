@@ -52,6 +52,11 @@ impl Keyring {
         self.0.insert(key.id().clone(), key);
     }
 
+    /// Whether both hold the same keys.
+    pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
+        self.0.keys().eq(other.0.keys())
+    }
+
     /// The keys at hand that may sign for `role`; an error if they do not reach its threshold.
     pub fn signers(&self, role: &str, keys: &RoleKeys) -> Result<Vec<&SigningKey>, Error> {
         let signers: Vec<_> = keys.keyids.iter().filter_map(|id| self.0.get(id)).collect();
