@@ -10,12 +10,13 @@ use tufold_meta::names::{
     METADATA_FOLDER, file_name, meta_name, parse_versioned_file_name, versioned_file_name,
 };
 use tufold_meta::{
-    DelegatedRoles, Delegations, MetaFile, Role, Selector, SuccinctRoles, Targets, Time, Version,
+    DelegatedRoles, Delegations, MetaFile, Role, RoleKeys, Selector, Signed, SuccinctRoles,
+    Targets, Time, Version,
 };
 
 use crate::error::Error;
 use crate::progress::{Event, Progress, Stage};
-use crate::repository::{Repository, State, read};
+use crate::repository::{Repository, State, Top, read};
 
 mod replay;
 
@@ -83,8 +84,7 @@ pub fn check(
     let state = match repository.state() {
         Ok(state) => state,
         Err(Error::Damaged { file, problem }) => {
-            let fault = Finding { severity: Severity::Fault, file, message: problem };
-            return Ok(Report { findings: vec![fault], ..Report::default() });
+            return behind_damage(repository, now, (file, problem));
         }
         Err(error) => return Err(error),
     };
@@ -98,6 +98,7 @@ pub fn check(
         samples: Mutex::default(),
     };
     let roles = check.every_role(progress);
+    check.private()?;
     check.files(strictness)?;
     let samples = std::mem::take(&mut *check.samples.lock().expect("no check panics"));
     let replay = replay::replay(&*repository.public, now, &samples)?;
@@ -114,6 +115,72 @@ pub fn check(
         replayed: replay.found,
         findings,
     })
+}
+
+/// What can be said of the rest when a top-level document is damaged, so that its delegations are
+/// not known: expiry, and whether each file that the snapshot lists is there, and whole.
+fn behind_damage(
+    repository: &Repository,
+    now: Time,
+    (file, message): (String, String),
+) -> Result<Report, Error> {
+    let fault = |file: &str, message: String| Finding {
+        severity: Severity::Fault,
+        file: file.to_owned(),
+        message,
+    };
+    let mut findings = vec![fault(&file, message)];
+    match repository.top() {
+        // It is what the top-level documents hang from.
+        Err(Error::Damaged { .. }) => {}
+        Err(error) => return Err(error),
+        Ok(Top { root, timestamp, snapshot }) => {
+            for (file, expires) in [
+                (versioned_file_name("root", root.version), root.expires),
+                (file_name("timestamp"), timestamp.expires),
+                (versioned_file_name("snapshot", snapshot.version), snapshot.expires),
+            ] {
+                findings.extend(expired(expires, now).map(|message| fault(&file, message)));
+            }
+            let roles: Vec<_> = snapshot.meta.iter().collect();
+            let others = roles.into_par_iter().filter_map(|(name, listed)| {
+                let role = name.strip_suffix(".json").unwrap_or(name);
+                let other = versioned_file_name(role, listed.version);
+                if other == file {
+                    return None;
+                }
+                let problem = read_listed(repository, &other, listed).err();
+                problem.map(|message| fault(&other, message))
+            });
+            findings.par_extend(others);
+        }
+    }
+    findings.sort();
+    Ok(Report { findings, ..Report::default() })
+}
+
+/// Reads a file that the snapshot lists, its signature not verified.
+fn read_listed(
+    repository: &Repository,
+    file: &str,
+    listed: &MetaFile,
+) -> Result<Signed<Targets>, String> {
+    let bytes = read(&*repository.public, file).map_err(causes)?.ok_or("is missing")?;
+    listed.check(&bytes).map_err(|error| error.to_string())?;
+    Signed::parse(bytes).map_err(|error| format!("is damaged: {error}"))
+}
+
+fn expired(expires: Time, now: Time) -> Option<String> {
+    (expires <= now).then(|| format!("expired at {expires}, now it is {now}"))
+}
+
+/// The error and what it came from, on one line.
+fn causes(error: Error) -> String {
+    let error: &dyn std::error::Error = &error;
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }
 
 /// How many roles a client's replay looks a target up in.
@@ -140,7 +207,7 @@ enum Trust<'d> {
 impl Check<'_> {
     /// Checks all roles and says how many there are.
     fn every_role(&self, progress: Progress<'_>) -> u64 {
-        let State { root, timestamp, snapshot, targets, bins } = self.state;
+        let State { root, timestamp, snapshot, targets, bins, .. } = self.state;
         let root_file = versioned_file_name("root", root.version);
         self.fresh(&root_file, root.expires);
         self.fresh(&file_name("timestamp"), timestamp.expires);
@@ -149,19 +216,19 @@ impl Check<'_> {
             self.bytes.fetch_add(length as u64, Ordering::Relaxed);
         }
 
-        let mut roles: BTreeMap<&str, (&Delegations, Trust<'_>)> = BTreeMap::new();
+        let mut roles: BTreeMap<&str, (&Delegations, &RoleKeys, Trust<'_>)> = BTreeMap::new();
         let delegating = [Some(targets), bins.as_ref()].into_iter().flatten();
         for delegations in delegating.filter_map(|document| document.delegations.as_ref()) {
             match &delegations.roles {
                 DelegatedRoles::List(list) => roles.extend(list.iter().map(|role| {
-                    (role.name.as_str(), (delegations, Trust::Selector(&role.selector)))
+                    (role.name.as_str(), (delegations, &role.keys, Trust::Selector(&role.selector)))
                 })),
                 DelegatedRoles::Succinct(succinct) => {
                     for name in snapshot.meta.keys() {
                         let role = name.strip_suffix(".json").unwrap_or(name);
                         let bits = succinct.bit_length;
                         if bits.parse_role_name(&succinct.name_prefix, role).is_some() {
-                            roles.insert(role, (delegations, Trust::Bin(succinct)));
+                            roles.insert(role, (delegations, &succinct.keys, Trust::Bin(succinct)));
                         }
                     }
                     self.every_bin_is_listed(succinct);
@@ -180,12 +247,9 @@ impl Check<'_> {
         all.par_iter().for_each(|(role, by)| {
             let keys = match by {
                 None => (&root.keys, &root.roles["targets"]),
-                Some((delegations, _)) => {
-                    let keys = delegations.role(role).expect("the role is delegated").keys;
-                    (&delegations.keys, keys)
-                }
+                Some((delegations, keys, _)) => (&delegations.keys, *keys),
             };
-            let trust = by.as_ref().map_or(&Trust::Everything, |(_, trust)| trust);
+            let trust = by.as_ref().map_or(&Trust::Everything, |(_, _, trust)| trust);
             self.targets_role(role, keys, trust);
             progress(Event::Advance(1));
         });
@@ -246,18 +310,30 @@ impl Check<'_> {
         role: &tufold_meta::RoleKeys,
         listed: &MetaFile,
     ) -> Result<Targets, String> {
-        let public = &*self.repository.public;
-        let bytes = read(public, file).map_err(|error| error.to_string())?.ok_or("is missing")?;
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        listed.check(&bytes).map_err(|error| error.to_string())?;
-        let signed = tufold_meta::Signed::<Targets>::parse(bytes)
-            .map_err(|error| format!("is damaged: {error}"))?;
+        let signed = read_listed(self.repository, file, listed)?;
+        self.bytes.fetch_add(signed.bytes().len() as u64, Ordering::Relaxed);
         let document = signed.verify(keys, role).map_err(|error| error.to_string())?;
         if document.version() != listed.version {
             let (found, expected) = (document.version(), listed.version);
             return Err(format!("has version {found}, expected {expected}"));
         }
         Ok(document.into_payload())
+    }
+
+    /// Looks at what the publisher holds: whether the settings are those of the metadata, and
+    /// whether clients start from the root that the publisher trusts.
+    fn private(&self) -> Result<(), Error> {
+        let layout = &self.repository.settings.layout;
+        if let Some(problem) = self.state.disagreement(layout) {
+            self.fault("private/settings.toml", problem);
+        }
+        let first = versioned_file_name("root", Version::FIRST);
+        let (pinned, served) =
+            (self.repository.private.root()?, read(&*self.repository.public, &first)?);
+        if served.is_some() && served != pinned {
+            self.fault(&first, "is not the root that the publisher trusts, private/root.json");
+        }
+        Ok(())
     }
 
     /// Looks at every file of `metadata/`: what is older than the current version, what an
@@ -300,8 +376,8 @@ impl Check<'_> {
     }
 
     fn fresh(&self, file: &str, expires: Time) {
-        if expires <= self.now {
-            self.fault(file, format!("expired at {expires}, now it is {}", self.now));
+        if let Some(message) = expired(expires, self.now) {
+            self.fault(file, message);
         }
     }
 

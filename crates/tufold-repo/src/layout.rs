@@ -198,13 +198,19 @@ impl FromStr for SnapshotForm {
     }
 }
 
+impl fmt::Display for Delegation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self.bit_length() {
+            Some(bits) => write!(f, ", {} bins", bits.bin_count()),
+            None => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.delegation.name())?;
-        if let Some(bits) = self.delegation.bit_length() {
-            write!(f, ", {} bins", bits.bin_count())?;
-        }
-        write!(f, ", snapshot of {}", self.snapshot)
+        write!(f, "{}, snapshot of {}", self.delegation, self.snapshot)
     }
 }
 

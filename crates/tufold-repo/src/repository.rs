@@ -1,16 +1,17 @@
 //! A repository as its publisher sees it: the documents that are current, verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Timestamp, Verified,
+    DelegatedRoles, Key, KeyId, MetaFile, Role, RoleKeys, Root, Selector, Signed, Snapshot,
+    Targets, Timestamp, Verified,
 };
 use tufold_store::{DirectoryStore, Store};
 
 use crate::error::Error;
-use crate::layout::BINS;
+use crate::layout::{BINS, Delegation, Layout, SnapshotForm};
 use crate::private::Private;
 use crate::settings::Settings;
 
@@ -48,12 +49,21 @@ impl Repository {
 
     /// The current documents of the top-level roles, verified.
     pub(crate) fn state(&self) -> Result<State, Error> {
-        let pinned = self
-            .private
-            .root()?
-            .ok_or_else(|| Error::NotARepository("private/".to_owned(), "root.json".to_owned()))?;
-        State::load(&*self.public, pinned)
+        State::load(&*self.public, self.top()?)
     }
+
+    /// The current root, timestamp and snapshot, verified.
+    pub(crate) fn top(&self) -> Result<Top, Error> {
+        let pinned = self.private.root()?.ok_or_else(|| self.private.missing("root.json"))?;
+        Top::load(&*self.public, pinned)
+    }
+}
+
+/// The current documents that the targets roles hang from.
+pub(crate) struct Top {
+    pub(crate) root: Verified<Root>,
+    pub(crate) timestamp: Verified<Timestamp>,
+    pub(crate) snapshot: Verified<Snapshot>,
 }
 
 /// The current documents of the top-level roles.
@@ -64,9 +74,11 @@ pub(crate) struct State {
     pub(crate) targets: Verified<Targets>,
     /// The `bins` role, in the prefixes form.
     pub(crate) bins: Option<Verified<Targets>>,
+    /// The delegated roles that are listed one by one, below `targets` and then below `bins`.
+    listed: [HashMap<String, usize>; 2],
 }
 
-impl State {
+impl Top {
     /// Follows the documents from the root that is pinned, as a client would; but an expired
     /// document is no fault here, for a publish is what mends it.
     pub(crate) fn load(public: &dyn Store, pinned: Vec<u8>) -> Result<Self, Error> {
@@ -94,12 +106,23 @@ impl State {
             let file = versioned_file_name("snapshot", timestamp.snapshot.version);
             load(public, &file, top("snapshot"), Some(&timestamp.snapshot))?
         };
-        let targets = load_listed(public, "targets", top("targets"), &snapshot)?;
-        let mut state = Self { root, timestamp, snapshot, targets, bins: None };
+        Ok(Self { root, timestamp, snapshot })
+    }
+}
+
+impl State {
+    fn load(public: &dyn Store, top: Top) -> Result<Self, Error> {
+        let Top { root, timestamp, snapshot } = top;
+        let keys = (&root.keys, &root.roles["targets"]);
+        let targets = load_listed(public, "targets", keys, &snapshot)?;
+        let listed = [places(&targets), HashMap::new()];
+        let mut state = Self { root, timestamp, snapshot, targets, bins: None, listed };
         let delegations = state.targets.delegations.as_ref();
         if let Some(bins) = delegations.and_then(|delegations| delegations.role(BINS)) {
             let keys = (&delegations.expect("bins is delegated").keys, bins.keys);
-            state.bins = Some(load_listed(public, BINS, keys, &state.snapshot)?);
+            let bins = load_listed(public, BINS, keys, &state.snapshot)?;
+            state.listed[1] = places(&bins);
+            state.bins = Some(bins);
         }
         Ok(state)
     }
@@ -109,11 +132,51 @@ impl State {
         if role == "targets" {
             return Some((&self.root.keys, &self.root.roles[role]));
         }
-        let top = self.targets.delegations.as_ref();
-        let below = self.bins.as_ref().and_then(|bins| bins.delegations.as_ref());
-        top.into_iter()
-            .chain(below)
-            .find_map(|delegations| Some((&delegations.keys, delegations.role(role)?.keys)))
+        let documents = [Some(&self.targets), self.bins.as_ref()];
+        documents.into_iter().zip(&self.listed).find_map(|(document, places)| {
+            let delegations = document?.delegations.as_ref()?;
+            let keys = match &delegations.roles {
+                DelegatedRoles::List(roles) => &roles[*places.get(role)?].keys,
+                DelegatedRoles::Succinct(_) => delegations.role(role)?.keys,
+            };
+            Some((&delegations.keys, keys))
+        })
+    }
+
+    /// What the settings say that the metadata does not.
+    pub(crate) fn disagreement(&self, layout: &Layout) -> Option<String> {
+        let roles = self.targets.delegations.as_ref().map(|delegations| &delegations.roles);
+        let found = match (roles, &self.bins) {
+            (None, _) => "flat".to_owned(),
+            (Some(DelegatedRoles::Succinct(succinct)), _) => {
+                format!("bins-succinct, {} bins", succinct.bit_length.bin_count())
+            }
+            (Some(DelegatedRoles::List(_)), Some(_)) => {
+                format!("bins-prefixes, {} bins", self.listed[1].len())
+            }
+            (Some(DelegatedRoles::List(roles)), None) => {
+                let mut patterns = roles.iter().filter_map(|role| match &role.selector {
+                    Selector::Paths(paths) if !role.name.starts_with("project.") => paths.first(),
+                    _ => None,
+                });
+                match (patterns.next().map(|pattern| pattern.ends_with('*')), layout.delegation) {
+                    (Some(true), _) | (None, Delegation::ProjectsWildcard) => {
+                        "projects-wildcard".to_owned()
+                    }
+                    _ => "projects-listed".to_owned(),
+                }
+            }
+        };
+        let expected = layout.delegation.to_string();
+        if found != expected {
+            return Some(format!("says {expected}, but what is published is {found}"));
+        }
+        let has_hashes = layout.snapshot == SnapshotForm::Hashes;
+        let other = self.snapshot.meta.iter().find(|(_, file)| file.hashes.is_some() != has_hashes);
+        other.map(|(name, _)| {
+            let (form, with) = (layout.snapshot, if has_hashes { "no hash" } else { "a hash" });
+            format!("says snapshot of {form}, but the snapshot gives {name} {with}")
+        })
     }
 
     /// Reads and verifies the current document of a targets role.
@@ -130,6 +193,16 @@ impl State {
         let roles = self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"));
         let is_leaf = |role: &&str| *role != "targets" && !(*role == BINS && self.bins.is_some());
         roles.filter(is_leaf).map(str::to_owned).collect()
+    }
+}
+
+/// Where each role stands in a list of delegations.
+fn places(document: &Targets) -> HashMap<String, usize> {
+    match document.delegations.as_ref().map(|delegations| &delegations.roles) {
+        Some(DelegatedRoles::List(roles)) => {
+            roles.iter().enumerate().map(|(i, role)| (role.name.clone(), i)).collect()
+        }
+        _ => HashMap::new(),
     }
 }
 

@@ -72,7 +72,7 @@ pub struct TargetRow {
 /// The repository at a glance.
 pub fn overview(repository: &Repository) -> Result<Overview, Error> {
     let state = repository.state()?;
-    let State { root, timestamp, snapshot, targets, bins } = &state;
+    let State { root, timestamp, snapshot, targets, bins, .. } = &state;
     let top = |role: &str, document: &dyn Summed, targets| {
         let keys = &root.roles[role];
         row(role, document, (keys.keyids.len() as u64, keys.threshold.get()), targets)
