@@ -15,15 +15,16 @@ use crate::keyring::Keyring;
 use crate::layout::SnapshotForm;
 use crate::plan::{Plan, Summary};
 use crate::progress::{Event, Progress, Stage};
+use crate::repository::MAX_DOCUMENT_LEN_BYTES;
 use crate::settings::RoleKind;
 
 /// What a publish wrote.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Published {
     /// The plan in figures, with the versions that were written in the end.
     #[serde(flatten)]
     pub summary: Summary,
-    /// How many metadata files were written, the timestamp included.
+    /// How many metadata files were written, the timestamp included; 0 if nothing was to be done.
     pub files: u64,
     /// The bytes of targets roles.
     pub targets_bytes: u64,
@@ -60,13 +61,21 @@ impl Committer<'_> {
     /// for a cache may hold them for ever: equal bytes are taken as written, and else the document
     /// takes the next version.
     pub(crate) fn commit(&self, plan: Plan) -> Result<Published, Error> {
-        self.has_signers(&plan)?;
         let mut summary = plan.summary();
+        if plan.is_empty() {
+            return Ok(Published { summary, ..Published::default() });
+        }
+        self.has_signers(&plan)?;
         let targets_bytes = AtomicU64::new(0);
         if let Some(root) = &plan.root {
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name("root", Version::FIRST));
-            if self.store.create(&name, root)? == Created::Differs {
-                return Err(Error::damaged(&name, "is there already, with other bytes"));
+            match self.store.get(&name, MAX_DOCUMENT_LEN_BYTES)? {
+                // There is no second version to turn to, so it must not stand there half-written.
+                None => self.store.replace(&name, root)?,
+                Some(held) if held == *root => {}
+                Some(_) => {
+                    return Err(Error::damaged(&name, "is there already, with other bytes"));
+                }
             }
         }
         (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));

@@ -70,7 +70,7 @@ pub enum Error {
         problem: String,
     },
     /// A change does not fit what is published.
-    #[error("cannot change {path}: {problem}")]
+    #[error("{path}: {problem}")]
     Change {
         /// The target path, or the role.
         path: String,

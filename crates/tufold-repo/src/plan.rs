@@ -72,7 +72,7 @@ pub struct Counts {
 }
 
 /// A plan in figures.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Summary {
     /// What happens to targets.
     #[serde(flatten)]
@@ -83,8 +83,8 @@ pub struct Summary {
     pub resigned: u64,
     /// The version of the snapshot, if one is written.
     pub snapshot_version: Option<u64>,
-    /// The version of the timestamp.
-    pub timestamp_version: u64,
+    /// The version of the timestamp, if one is written.
+    pub timestamp_version: Option<u64>,
 }
 
 impl Plan {
@@ -104,7 +104,7 @@ impl Plan {
             roles: self.roles.len() as u64,
             resigned: self.roles.iter().filter(|role| role.why == Why::Expiry).count() as u64,
             snapshot_version: self.snapshot.as_ref().map(|snapshot| snapshot.version.get()),
-            timestamp_version: self.timestamp.version.get(),
+            timestamp_version: (!self.is_empty()).then(|| self.timestamp.version.get()),
         }
     }
 }

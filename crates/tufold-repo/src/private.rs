@@ -12,6 +12,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use tufold_meta::names::METADATA_FOLDER;
 use tufold_meta::{Time, Version};
 use tufold_store::{DirectoryStore, Store as _};
 
@@ -59,10 +60,25 @@ impl Private {
     }
 
     pub(crate) fn settings(&self) -> Result<Settings, Error> {
-        let text = self.text(SETTINGS)?.ok_or_else(|| {
-            Error::NotARepository(self.path.display().to_string(), SETTINGS.to_owned())
-        })?;
-        Settings::from_toml(&text).map_err(|problem| self.bad(SETTINGS, problem))
+        let text = self.text(SETTINGS)?.ok_or_else(|| self.missing(SETTINGS))?;
+        Settings::from_toml(&text).map_err(|problem| self.bad_settings(problem))
+    }
+
+    /// The settings are not what they should be.
+    pub(crate) fn bad_settings(&self, problem: String) -> Error {
+        self.bad(SETTINGS, problem)
+    }
+
+    /// A file that every repository has is not there.
+    pub(crate) fn missing(&self, name: &str) -> Error {
+        Error::NotARepository(self.path.display().to_string(), name.to_owned())
+    }
+
+    /// Removes what killed writers left half-written; the lock must be held.
+    pub(crate) fn remove_temporary(&self) -> Result<(), Error> {
+        self.store.remove_temporary("")?;
+        let public = self.path.with_file_name("public");
+        Ok(DirectoryStore::open(public)?.remove_temporary(METADATA_FOLDER)?)
     }
 
     pub(crate) fn set_settings(&self, settings: &Settings) -> Result<(), Error> {
@@ -98,10 +114,10 @@ impl Private {
 
     /// Every publish so far, oldest first. A last line that was cut off by a crash is left out.
     pub(crate) fn history(&self) -> Result<Vec<Publish>, Error> {
-        let bytes = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.unwrap_or_default();
-        let text = String::from_utf8(bytes)
+        let mut bytes = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.unwrap_or_default();
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        let whole = String::from_utf8(bytes)
             .map_err(|error| self.bad(HISTORY, format!("not UTF-8: {error}")))?;
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut history = Vec::new();
         for (i, line) in whole.lines().enumerate() {
             let publish = line.split_once('\t').and_then(|(version, time)| {
@@ -115,17 +131,20 @@ impl Private {
         Ok(history)
     }
 
-    /// Adds a line to the history.
+    /// Takes away a last line that a crash cut off, lest it swallow the next; an error if the
+    /// history is damaged otherwise.
+    pub(crate) fn mend_history(&self) -> Result<(), Error> {
+        let history = self.history()?;
+        let bytes = self.store.get(HISTORY, MAX_HISTORY_LEN_BYTES)?.unwrap_or_default();
+        if bytes.last().is_some_and(|&last| last != b'\n') {
+            self.set_history(&history)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a line to the history, which ends in a whole line.
     pub(crate) fn append_history(&self, publish: Publish) -> Result<(), Error> {
         let path = self.path.join(HISTORY);
-        // A line that a crash cut off must not swallow this one.
-        let cut = self
-            .store
-            .get(HISTORY, MAX_HISTORY_LEN_BYTES)?
-            .is_some_and(|bytes| bytes.last().is_some_and(|&last| last != b'\n'));
-        if cut {
-            self.set_history(&self.history()?)?;
-        }
         let line = format!("{}\t{}\n", publish.snapshot, publish.time);
         std::fs::OpenOptions::new()
             .append(true)

@@ -100,6 +100,9 @@ impl Publisher {
         let repository = Repository::open(path)?;
         let lock = repository.private.lock()?;
         let state = repository.state()?;
+        if let Some(problem) = state.disagreement(&repository.settings.layout) {
+            return Err(repository.private.bad_settings(problem));
+        }
         let keyring = repository.private.keyring()?;
         Ok(Self { repository, state, keyring, _lock: lock })
     }
@@ -115,7 +118,8 @@ impl Publisher {
         let lifetimes = self.repository.settings.lifetimes;
         let all = refresh.contains(&Refresh::All);
         let idle = matches!(input, Input::Nothing);
-        let sweep = idle || self.repository.private.sweep_due()?.is_none_or(|due| due <= now);
+        let sweep_due = self.repository.private.sweep_due()?;
+        let sweep = idle || sweep_due.is_none_or(|due| due <= now);
 
         let mut work = self.work(input);
         self.add_refreshes(refresh, &mut work)?;
@@ -133,11 +137,16 @@ impl Publisher {
                 Ok(planned)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let next_sweep = sweep.then(|| {
-            let due = planned.iter().map(|planned| planned.due_at).min().unwrap_or(now);
+        let soonest = planned.iter().map(|planned| planned.due_at).min();
+        let next_sweep = if sweep {
             // Not at every publish, though some bin is always the next one due.
-            due.max(now.plus_seconds(lifetimes.bins.seconds() / 16))
-        });
+            let shortest = lifetimes.bins.min(lifetimes.targets).seconds();
+            Some(soonest.unwrap_or(now).max(now.plus_seconds(shortest / 16)))
+        } else {
+            // What is written now is due earlier than the rest if lifetimes were cut, or the clock
+            // was ahead.
+            soonest.filter(|soonest| sweep_due.is_some_and(|due| *soonest < due))
+        };
         let mut roles: Vec<_> = planned.into_iter().filter_map(|planned| planned.plan).collect();
         self.delegate_projects(&mut roles, now);
 
@@ -166,10 +175,13 @@ impl Publisher {
         })
     }
 
-    /// Writes a plan.
+    /// Writes a plan; an empty one writes nothing that is published.
     pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
         let private = &self.repository.private;
         let (now, next_sweep) = (plan.now, plan.next_sweep);
+        // A history that cannot be added to must be found before anything is published.
+        private.mend_history()?;
+        private.remove_temporary()?;
         let published = self.committer(&*self.repository.public, progress).commit(plan)?;
         if published.summary.snapshot_version.is_some() {
             private.append_history(Publish { snapshot: published.snapshot()?, time: now })?;
@@ -182,7 +194,8 @@ impl Publisher {
 
     /// Does everything but write, and says what would be written.
     pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
-        self.committer(&crate::rehearsal::Discard, progress).commit(plan)
+        let store = crate::rehearsal::Discard { store: Some(&*self.repository.public) };
+        self.committer(&store, progress).commit(plan)
     }
 
     fn committer<'c>(

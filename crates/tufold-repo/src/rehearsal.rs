@@ -2,16 +2,25 @@
 
 use tufold_store::{Created, Entry, Error, Store};
 
-/// Takes everything and keeps nothing.
-pub(crate) struct Discard;
+use crate::repository::MAX_DOCUMENT_LEN_BYTES;
 
-impl Store for Discard {
-    fn get(&self, _name: &str, _max_len_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        Ok(None)
+/// Takes everything and keeps nothing, but knows which names are taken already.
+pub(crate) struct Discard<'s> {
+    /// Where the files would go, if it is there.
+    pub(crate) store: Option<&'s dyn Store>,
+}
+
+impl Store for Discard<'_> {
+    fn get(&self, name: &str, max_len_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.store.map_or(Ok(None), |store| store.get(name, max_len_bytes))
     }
 
-    fn create(&self, _name: &str, _bytes: &[u8]) -> Result<Created, Error> {
-        Ok(Created::New)
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<Created, Error> {
+        Ok(match self.get(name, MAX_DOCUMENT_LEN_BYTES)? {
+            None => Created::New,
+            Some(held) if held == bytes => Created::Identical,
+            Some(_) => Created::Differs,
+        })
     }
 
     fn replace(&self, _name: &str, _bytes: &[u8]) -> Result<(), Error> {

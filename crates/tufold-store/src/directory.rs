@@ -23,7 +23,7 @@ use crate::{Created, Entry, Error, Store, check_name, check_prefix};
 /// on Linux, so the whole store must lie on one file system; elsewhere it syncs file by file.
 ///
 /// A crash within [`Store::replace`] can leave a file whose name begins with `.tmp-`, which is no
-/// object and may be deleted.
+/// object; [`DirectoryStore::remove_temporary`] removes it.
 #[derive(Debug)]
 pub struct DirectoryStore {
     root: PathBuf,
@@ -101,6 +101,28 @@ impl DirectoryStore {
     /// The folder that holds the objects.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Removes what crashed calls of [`Store::replace`] left in the folder `prefix`, not in those
+    /// below it. The caller makes sure that no other writer is at work.
+    ///
+    /// # Errors
+    /// As [`Store::list`] and [`Store::remove`].
+    pub fn remove_temporary(&self, prefix: &str) -> Result<(), Error> {
+        check_prefix(prefix)?;
+        let folder = self.path(prefix);
+        let failed = |error| Error::io("list", &folder)(error);
+        if !self.has_folders(prefix)? {
+            return Ok(());
+        }
+        for item in fs::read_dir(&folder).map_err(failed)? {
+            let item = item.map_err(failed)?;
+            if item.file_name().to_string_lossy().starts_with(crate::name::TEMPORARY_PREFIX) {
+                let path = item.path();
+                unless_gone(fs::remove_file(&path)).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     fn new(root: PathBuf, access: Access) -> Result<Self, Error> {

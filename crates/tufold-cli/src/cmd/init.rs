@@ -111,7 +111,8 @@ pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> st
     if let Some(version) = summary.snapshot_version {
         writeln!(out, "snapshot   version {version}, {}", bytes(*snapshot_bytes))?;
     }
-    let version = summary.timestamp_version;
-    writeln!(out, "timestamp  version {version}, {}", bytes(*timestamp_bytes))?;
+    if let Some(version) = summary.timestamp_version {
+        writeln!(out, "timestamp  version {version}, {}", bytes(*timestamp_bytes))?;
+    }
     writeln!(out, "files      {}", count(*files))
 }

@@ -56,16 +56,15 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let progress = bars::bars();
     let plan = publisher.plan(input, &args.refresh.into_iter().collect(), now, &progress)?;
     let path = args.repo.display();
-    if plan.is_empty() {
-        out.result(&plan.summary(), |out| writeln!(out, "{path} needs nothing"))?;
-        return Ok(Exit::Yes);
-    }
     let published = if args.dry_run {
         publisher.rehearse(plan, &progress)?
     } else {
         publisher.commit(plan, &progress)?
     };
     out.result(&published, |out| {
+        if published.files == 0 {
+            return writeln!(out, "{path} needs nothing");
+        }
         writeln!(out, "{} {path}", if args.dry_run { "would publish" } else { "published" })?;
         written(&published, out)
     })?;
