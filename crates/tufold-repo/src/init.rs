@@ -161,7 +161,7 @@ impl NewRepository {
                 unknown: Default::default(),
                 other_meta: Default::default(),
             },
-            next_sweep: None,
+            next_sweep: Some(self.first_due()),
         })
     }
 
@@ -184,6 +184,7 @@ impl NewRepository {
         private.set_settings(&self.settings)?;
         let published = self.committer(&public, &self.keys.keyring()?, progress).commit(plan)?;
         private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
+        private.set_sweep_due(self.first_due())?;
         Ok(published)
     }
 
@@ -192,6 +193,13 @@ impl NewRepository {
         let public = DirectoryStore::open(self.path.join("public")).ok();
         let store = crate::rehearsal::Discard { store: public.as_ref().map(|store| store as _) };
         self.committer(&store, &self.keys.keyring()?, progress).commit(plan)
+    }
+
+    /// When the first targets role is due to be signed again.
+    fn first_due(&self) -> Time {
+        let lifetimes = &self.settings.lifetimes;
+        let due = |kind| lifetimes.due_at(kind, lifetimes.expiry(kind, self.now));
+        due(RoleKind::Targets).min(due(RoleKind::Bins))
     }
 
     fn committer<'c>(
