@@ -1,1 +1,45 @@
-//! What the benchmarks share.
+//! What the benchmarks share: the bundled lists and a repository made of one.
+
+use std::path::{Path, PathBuf};
+
+use tufold_meta::{BitLength, Time};
+use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
+use tufold_repo::settings::{Lifetimes, Settings};
+use tufold_repo::targets::{Source, TargetList, read_targets};
+use tufold_repo::{Event, KeyRequest, NewRepository};
+
+/// The time that all benchmarks work with.
+pub fn now() -> Time {
+    Time::from_unix_seconds(1_795_354_200).expect("a time")
+}
+
+/// Shows no progress.
+pub fn quiet(_: Event) {}
+
+/// Debian forky: 70,735 targets.
+pub fn debian_forky() -> TargetList {
+    list("debian-forky-amd64.tsv.zst")
+}
+
+/// Debian sid of the same day: 76,808 targets, 67,153 of which are forky's.
+pub fn debian_sid() -> TargetList {
+    list("debian-sid-amd64.tsv.zst")
+}
+
+/// Makes a repository of 1,024 succinct bins in the folder `path`.
+pub fn new_repository(path: &Path, targets: TargetList) {
+    let bits = BitLength::from_bin_count(1024).expect("a power of two");
+    let layout =
+        Layout { delegation: Delegation::BinsSuccinct(bits), snapshot: SnapshotForm::Versions };
+    let settings = Settings { layout, lifetimes: Lifetimes::default() };
+    let new = NewRepository::prepare(path, settings, &KeyRequest::default(), now());
+    let new = new.expect("a new repository");
+    let plan = new.plan(targets).expect("a plan");
+    new.commit(plan, &quiet).expect("a repository");
+}
+
+fn list(file: &str) -> TargetList {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../datasets").join(file);
+    let source = Source::open(&path).expect("a bundled list");
+    read_targets(source, &|_| ()).expect("a bundled list")
+}
