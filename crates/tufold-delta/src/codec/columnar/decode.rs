@@ -1,0 +1,402 @@
+//! The reader: walks the base, asks the stream what happens at each place, and writes the new document.
+
+use std::ops::Range;
+
+use super::coder::Reader;
+use super::encode::sorting;
+use super::models::{Children, Class, Event, Kind, MAX_LEAVES, Models, ROOT, Unit, Window};
+use super::out::Out;
+use super::scan::{self, Cursor, Leaves, Shape};
+use super::text::{self, Neighbours, Sorted};
+use super::walk::{Bytes, LeafForm, MAX_DEPTH, form_of, leaf_count, record_fits};
+use super::{int, time};
+use crate::Error;
+
+const MALFORMED: Error = Error::Damaged("the prediction is not the document that it expects");
+const IMPOSSIBLE: Error = Error::Damaged("it asks for what cannot be");
+
+/// An entry that was passed, in the base or in the new document.
+#[derive(Clone, Debug)]
+struct Passed {
+    place: Place,
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Base,
+    New,
+}
+
+/// A value that a new one is likened to.
+#[derive(Clone, Copy, Debug)]
+enum Template<'t> {
+    /// The old value that begins here in the base.
+    Old(usize),
+    /// A copy of another entry's value, for a new entry.
+    Like(&'t [u8]),
+    None,
+}
+
+pub(super) struct Decoder<'a> {
+    pub(super) base: &'a [u8],
+    pub(super) raw: &'a [u8],
+    pub(super) reader: Reader<'a>,
+    pub(super) models: Models,
+    pub(super) out: Out<'a>,
+    pub(super) unsorted: bool,
+    /// How many symbols of strings may be coded or learned.
+    pub(super) max_symbols: u64,
+}
+
+impl Decoder<'_> {
+    /// Rebuilds the whole document.
+    pub(super) fn run(mut self, has_base: bool) -> Result<Vec<u8>, Error> {
+        if has_base {
+            let end = self.value(ROOT, Template::Old(0), 0)?;
+            if end != self.base.len() {
+                return Err(MALFORMED);
+            }
+        } else {
+            self.value(ROOT, Template::None, 0)?;
+        }
+        if !self.raw.is_empty() {
+            return Err(Error::Damaged("raw bytes are left over"));
+        }
+        self.out.finish()
+    }
+
+    /// Writes one value; returns where its template ends, if that is in the base.
+    fn value(
+        &mut self,
+        class: Class,
+        template: Template<'_>,
+        depth: usize,
+    ) -> Result<usize, Error> {
+        let base = self.base;
+        let old = match template {
+            Template::Old(at) => base.get(at..),
+            Template::Like(bytes) => Some(bytes),
+            Template::None => None,
+        };
+        let leaves = || leaf_count(old.unwrap_or_default());
+        let kind = self
+            .models
+            .kind(&mut self.reader, class, leaves, old.is_some(), Kind::Literal)
+            .ok_or(IMPOSSIBLE)?;
+        match (kind, template) {
+            (Kind::Record(mask), Template::Old(at)) => {
+                self.record(class, &base[at..], Some(at), mask)
+            }
+            (Kind::Record(mask), _) => self.record(class, old.ok_or(IMPOSSIBLE)?, None, mask),
+            (Kind::Merge, _) if depth >= MAX_DEPTH => Err(IMPOSSIBLE),
+            (Kind::Merge, Template::Old(at)) => self.merge(class, at, depth),
+            (Kind::Merge, _) => self.build(class, depth),
+            (Kind::Literal, Template::Old(at)) => {
+                let end = scan::value_end(base, at).ok_or(MALFORMED)?;
+                self.string(class, Some(MAX_LEAVES), Some(&base[at..end]), None)?;
+                Ok(end)
+            }
+            (Kind::Literal, _) => {
+                self.string(class, Some(MAX_LEAVES), old, None)?;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Writes a record like its template but for the leaves in `mask`. `origin` is where the template is in the base.
+    fn record(
+        &mut self,
+        class: Class,
+        old: &[u8],
+        origin: Option<usize>,
+        mask: u32,
+    ) -> Result<usize, Error> {
+        let mut leaves = Leaves::new(old, 0);
+        let (mut copied, mut index) = (0, 0);
+        while let Some(leaf) = leaves.next().ok_or(MALFORMED)? {
+            if index < MAX_LEAVES && mask >> index & 1 == 1 {
+                self.piece(old, origin, copied..leaf.range.start)?;
+                self.leaf(class, index, &Bytes::new(old, &leaf))?;
+                copied = leaf.range.end;
+            }
+            index += 1;
+        }
+        let end = leaves.position();
+        self.piece(old, origin, copied..end)?;
+        Ok(origin.unwrap_or(0) + end)
+    }
+
+    #[inline]
+    fn piece(
+        &mut self,
+        old: &[u8],
+        origin: Option<usize>,
+        range: Range<usize>,
+    ) -> Result<(), Error> {
+        match origin {
+            Some(origin) => self.out.copy(origin + range.start..origin + range.end),
+            None => self.out.push(&old[range]),
+        }
+    }
+
+    fn leaf(&mut self, class: Class, leaf: usize, old: &Bytes<'_>) -> Result<(), Error> {
+        let form = form_of(old);
+        if form == LeafForm::Text || !self.models.regular(&mut self.reader, class, leaf, true) {
+            return self.string(class, Some(leaf), Some(old.bytes()), None);
+        }
+        match form {
+            LeafForm::Integer(template) => {
+                let value =
+                    self.models.integer(&mut self.reader, (class, leaf, Unit::One), template, 0);
+                if !(-int::MAX..=int::MAX).contains(&value) {
+                    return Err(IMPOSSIBLE);
+                }
+                self.out.write(|bytes| int::write(bytes, value))
+            }
+            LeafForm::Time(template) => {
+                let value =
+                    self.models.integer(&mut self.reader, (class, leaf, Unit::Second), template, 0);
+                self.out.write(|bytes| time::write(bytes, value))?.ok_or(IMPOSSIBLE)
+            }
+            LeafForm::Hex(len) => {
+                let (digits, rest) = self.raw.split_at_checked(len / 2).ok_or(IMPOSSIBLE)?;
+                self.raw = rest;
+                if len > self.out.room() {
+                    return Err(IMPOSSIBLE);
+                }
+                self.out.write(|bytes| text::write_hex(bytes, digits))
+            }
+            LeafForm::Text => Err(IMPOSSIBLE),
+        }
+    }
+
+    /// Writes a string's characters.
+    fn string(
+        &mut self,
+        class: Class,
+        leaf: Option<usize>,
+        low: Option<&[u8]>,
+        high: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        if let Some(low) = low
+            && let Some(next) = self.models.successor(class, leaf, low)
+            && self.models.is_next(&mut self.reader, class, leaf, false)
+        {
+            return self.out.push(&next);
+        }
+        if let Some(len) = self.models.raw(&mut self.reader, class, leaf, None) {
+            let len = usize::try_from(len).map_err(|_| IMPOSSIBLE)?;
+            let (bytes, rest) = self.raw.split_at_checked(len).ok_or(IMPOSSIBLE)?;
+            self.raw = rest;
+            return self.finish_string(class, leaf, low, bytes);
+        }
+        let symbols_of =
+            |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
+        let (low_symbols, high_symbols) = (symbols_of(low), symbols_of(high));
+        let sorted = if low_symbols.is_none() || high_symbols.is_none() {
+            Sorted::No
+        } else {
+            sorting(leaf, high.is_some(), self.unsorted)
+        };
+        let (low_symbols, high_symbols) =
+            (low_symbols.unwrap_or_default(), high_symbols.unwrap_or_default());
+        let neighbours = Neighbours { low: &low_symbols, high: &high_symbols, sorted };
+        let room = self.out.room();
+        let symbols = self
+            .models
+            .text(&mut self.reader, class, leaf, neighbours, &[], room)
+            .ok_or(IMPOSSIBLE)?;
+        self.check_work()?;
+        let mut bytes = Vec::new();
+        text::join(&symbols, &mut self.raw, &mut bytes).ok_or(IMPOSSIBLE)?;
+        self.finish_string(class, leaf, low, &bytes)
+    }
+
+    fn finish_string(
+        &mut self,
+        class: Class,
+        leaf: Option<usize>,
+        low: Option<&[u8]>,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        if let Some(low) = low {
+            self.models.learn_stride(class, leaf, low, bytes);
+        }
+        self.out.push(bytes)
+    }
+
+    fn check_work(&self) -> Result<(), Error> {
+        if self.models.symbols > self.max_symbols {
+            return Err(Error::TooLarge {
+                what: "work on strings",
+                len: self.models.symbols,
+                limit: self.max_symbols,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes an object or array from nothing.
+    fn build(&mut self, class: Class, depth: usize) -> Result<usize, Error> {
+        let array = self.models.array(&mut self.reader, class, false);
+        let shape = if array { Shape::Array } else { Shape::Object };
+        let uniform = self.models.uniform(&mut self.reader, class, false);
+        self.out.push(&[shape.open()])?;
+        let mut level = Level::new(class, shape, uniform, depth);
+        while self.models.event_at_end(&mut self.reader, class, Event::Same) == Event::Insert {
+            self.insert(&mut level, None)?;
+        }
+        self.out.push(&[shape.close()])?;
+        Ok(0)
+    }
+
+    /// Writes an object or array entry by entry along the old one that begins at `at`; returns its end.
+    fn merge(&mut self, class: Class, at: usize, depth: usize) -> Result<usize, Error> {
+        let base = self.base;
+        let mut cursor = Cursor::new(base, at).ok_or(MALFORMED)?;
+        let uniform = self.models.uniform(&mut self.reader, class, false);
+        self.out.copy(at..at + 1)?;
+        let mut level = Level::new(class, cursor.shape(), uniform, depth);
+        level.old = Some(cursor.clone());
+        loop {
+            let Some(entry) = cursor.peek().ok_or(MALFORMED)? else {
+                if self.models.event_at_end(&mut self.reader, class, Event::Same) == Event::Insert {
+                    self.insert(&mut level, None)?;
+                    continue;
+                }
+                let end = cursor.position() + 1;
+                self.out.copy(end - 1..end)?;
+                return Ok(end);
+            };
+            let (mut end, mut size) = (None, 0);
+            if uniform && self.models.context.size {
+                let found = scan::value_end(base, entry.value).ok_or(MALFORMED)?;
+                size = scan::size_of_last_integer(base, found);
+                end = Some(found);
+            }
+            let event = self.models.event(&mut self.reader, class, size, Event::Same);
+            if event == Event::Insert {
+                self.insert(&mut level, Some(entry.key))?;
+                continue;
+            }
+            if event != Event::Remove {
+                // The old comma goes along wherever there is one, so that what stays is copied in one piece.
+                match (level.written > 0, level.passed > 0) {
+                    (true, true) => self.out.copy(cursor.position()..entry.value)?,
+                    (true, false) => {
+                        self.out.push(b",")?;
+                        self.out.copy(entry.start..entry.value)?;
+                    }
+                    (false, _) => self.out.copy(entry.start..entry.value)?,
+                }
+                level.written += 1;
+            }
+            let end = if event == Event::Change {
+                let child = level.children.of(&mut self.models, &base[entry.key.clone()], event);
+                self.value(child, Template::Old(entry.value), depth + 1)?
+            } else {
+                let end = end.or_else(|| scan::value_end(base, entry.value)).ok_or(MALFORMED)?;
+                if event == Event::Same {
+                    self.out.copy(entry.value..end)?;
+                }
+                end
+            };
+            level.last =
+                Some(Passed { place: Place::Base, key: entry.key, value: entry.value..end });
+            level.passed += 1;
+            cursor.step(end);
+        }
+    }
+
+    /// Writes a new entry; `high` is the next old key.
+    fn insert(&mut self, level: &mut Level<'_>, high: Option<Range<usize>>) -> Result<(), Error> {
+        if level.written > 0 {
+            self.out.push(b",")?;
+        }
+        level.written += 1;
+        let base = self.base;
+        let (low_key, low_value) = self.passed(level)?;
+        let mut key_range = self.out.len()..self.out.len();
+        if level.shape == Shape::Object {
+            if level.uniform {
+                self.train(level)?;
+            }
+            self.out.push(b"\"")?;
+            key_range.start = self.out.len();
+            self.string(level.class, None, low_key.as_deref(), high.map(|range| &base[range]))?;
+            key_range.end = self.out.len();
+            self.out.push(b"\":")?;
+        }
+        let key = self.out.written()?[key_range.clone()].to_vec();
+        let child = level.children.of(&mut self.models, &key, Event::Insert);
+        let start = self.out.len();
+        let template = match &low_value {
+            Some(value) if level.uniform && record_fits(value) => Template::Like(value),
+            _ => Template::None,
+        };
+        self.value(child, template, level.depth + 1)?;
+        level.last =
+            Some(Passed { place: Place::New, key: key_range, value: start..self.out.len() });
+        Ok(())
+    }
+
+    /// Copies of the key and, where it may serve as a template, of the value of the entry passed last.
+    #[expect(clippy::type_complexity, reason = "a key and a value, taken apart at once")]
+    fn passed(&mut self, level: &Level<'_>) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+        let Some(Passed { place, key, value }) = level.last.clone() else {
+            return Ok((None, None));
+        };
+        let text = match place {
+            Place::Base => self.base,
+            Place::New => self.out.written()?,
+        };
+        Ok((Some(text[key].to_vec()), level.uniform.then(|| text[value].to_vec())))
+    }
+
+    fn train(&mut self, level: &mut Level<'_>) -> Result<(), Error> {
+        let base = self.base;
+        let Some(old) = &level.old else { return Ok(()) };
+        let (window, keys) = match &mut level.training {
+            Some(training) => training,
+            None => level.training.insert((Window::new(), old.clone().keys().ok_or(MALFORMED)?)),
+        };
+        let range = window.next(level.passed, |i| keys[i].len(), keys.len());
+        self.models.train(level.class, keys[range].iter().map(|key| &base[key.clone()]));
+        self.check_work()
+    }
+}
+
+/// The object or array that is being written.
+struct Level<'a> {
+    class: Class,
+    shape: Shape,
+    uniform: bool,
+    depth: usize,
+    children: Children,
+    last: Option<Passed>,
+    /// Old entries passed, and entries written.
+    passed: usize,
+    written: usize,
+    /// At the first old entry.
+    old: Option<Cursor<'a>>,
+    training: Option<(Window, Vec<Range<usize>>)>,
+}
+
+impl Level<'_> {
+    fn new(class: Class, shape: Shape, uniform: bool, depth: usize) -> Self {
+        Self {
+            class,
+            shape,
+            uniform,
+            depth,
+            children: Children::new(class, uniform),
+            last: None,
+            passed: 0,
+            written: 0,
+            old: None,
+            training: None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The writer's second pass: chooses how each column is coded, then codes the operations in order.
+
+use std::collections::HashMap;
+
+use super::coder::{Coder, Writer};
+use super::int::Mode;
+use super::models::{Class, ColumnName, Context, Event, Models};
+use super::text::{self, Neighbours, Sorted};
+use super::walk::{Op, Walk, leaf_count};
+use crate::log2::log2_fp;
+
+/// At most so many values of a column decide how it is coded.
+const SAMPLE: usize = 4_096;
+
+/// Chooses the contexts of events and the modes of integer columns.
+pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
+    models.context = cheapest_context(&walk.ops);
+    let mut columns: HashMap<ColumnName, Vec<(i64, i64)>> = HashMap::new();
+    for op in &walk.ops {
+        if let Op::Number { class, leaf, unit, template, value } = *op {
+            let pairs = columns.entry((class, leaf, unit)).or_default();
+            if pairs.len() < SAMPLE {
+                pairs.push((template, value));
+            }
+        }
+    }
+    models.modes =
+        columns.into_iter().map(|(name, pairs)| (name, Mode::cheapest(&pairs))).collect();
+}
+
+/// The exact cost of counting, for each of the four contexts.
+fn cheapest_context(ops: &[Op<'_>]) -> Context {
+    let contexts = [(false, false), (true, false), (false, true), (true, true)]
+        .map(|(last_event, size)| Context { last_event, size });
+    let mut last: HashMap<Class, Event> = HashMap::new();
+    let mut counts: HashMap<Class, Box<[[u32; 2]]>> = HashMap::new();
+    let mut run: (Class, Event) = (u32::MAX, Event::Same);
+    let everything = Context { last_event: true, size: true };
+    for op in ops {
+        let (class, size, event, counted) = match *op {
+            Op::Event { class, size, event } => (class, size, event, true),
+            Op::EventAtEnd { class, event } => (class, 0, event, false),
+            _ => continue,
+        };
+        if run.0 != class {
+            if run.0 != u32::MAX {
+                last.insert(run.0, run.1);
+            }
+            run = (class, last.get(&class).copied().unwrap_or(Event::Same));
+        }
+        if counted {
+            let counts = counts.entry(class).or_insert_with(|| vec![[0; 2]; Context::COUNT].into());
+            counts[everything.index(run.1, size)][usize::from(event != Event::Same)] += 1;
+        }
+        run.1 = event;
+    }
+    let cost = |context: &Context| -> u64 {
+        let of_class = |counts: &[[u32; 2]]| -> u64 {
+            let mut merged = vec![[0_u32; 2]; Context::COUNT];
+            for (index, [same, other]) in counts.iter().enumerate() {
+                let last = if context.last_event { index >> 7 } else { 0 };
+                let size = if context.size { index & 127 } else { 0 };
+                merged[last << 7 | size][0] += same;
+                merged[last << 7 | size][1] += other;
+            }
+            merged.iter().map(|&[same, other]| cost_of_counts(same, other)).sum()
+        };
+        counts.values().map(|counts| of_class(counts)).sum()
+    };
+    contexts.into_iter().min_by_key(cost).unwrap_or_default()
+}
+
+/// What a Krichevsky-Trofimov coder spends on so many of each, in bits with 16 fractional bits.
+fn cost_of_counts(zeros: u32, ones: u32) -> u64 {
+    let product = |count: u32| (0..u64::from(count)).map(|i| log2_fp(2 * i + 1)).sum::<u64>();
+    let total: u64 = (0..u64::from(zeros + ones)).map(|i| log2_fp(2 * i + 2)).sum();
+    total.saturating_sub(product(zeros) + product(ones))
+}
+
+/// Codes all operations. Returns the raw bytes and the stream; `None` if a string is too long for the model.
+pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
+    let mut writer = Writer::new();
+    let mut raw = Vec::new();
+    for op in &walk.ops {
+        match op {
+            Op::Event { class, size, event } => {
+                models.event(&mut writer, *class, *size, *event);
+            }
+            Op::EventAtEnd { class, event } => {
+                models.event_at_end(&mut writer, *class, *event);
+            }
+            Op::Uniform { class, uniform } => {
+                models.uniform(&mut writer, *class, *uniform);
+            }
+            Op::Array { class, array } => {
+                models.array(&mut writer, *class, *array);
+            }
+            Op::Kind { class, template, kind } => {
+                let leaves = || leaf_count(template.unwrap_or_default());
+                models.kind(&mut writer, *class, leaves, template.is_some(), *kind);
+            }
+            Op::Number { class, leaf, unit, template, value } => {
+                models.regular(&mut writer, *class, *leaf, true);
+                models.integer(&mut writer, (*class, *leaf, *unit), *template, *value);
+            }
+            Op::Hex { class, leaf, digits } => {
+                models.regular(&mut writer, *class, *leaf, true);
+                text::read_hex(digits, &mut raw);
+            }
+            Op::Irregular { class, leaf } => {
+                models.regular(&mut writer, *class, *leaf, false);
+            }
+            Op::Text { class, leaf, low, high, text } => {
+                let sorted = sorting(*leaf, high.is_some(), walk.unsorted);
+                code_text(
+                    models,
+                    &mut writer,
+                    &mut raw,
+                    (*class, *leaf),
+                    (*low, *high, sorted),
+                    text,
+                );
+            }
+            Op::Train { class, keys } => models.train(*class, keys.iter().copied()),
+        }
+    }
+    (raw, writer.finish())
+}
+
+/// Keys stand in order; other strings do not.
+pub(super) fn sorting(leaf: Option<usize>, has_high: bool, unsorted: bool) -> Sorted {
+    match (leaf, has_high) {
+        _ if unsorted => Sorted::No,
+        (None, true) => Sorted::Between,
+        (None, false) => Sorted::AfterLow,
+        (Some(_), _) => Sorted::No,
+    }
+}
+
+fn code_text(
+    models: &mut Models,
+    coder: &mut impl Coder,
+    raw: &mut Vec<u8>,
+    (class, leaf): (Class, Option<usize>),
+    (low, high, sorted): (Option<&[u8]>, Option<&[u8]>, Sorted),
+    text: &[u8],
+) {
+    if let Some(low) = low
+        && let Some(next) = models.successor(class, leaf, low)
+    {
+        let is_next = next == text;
+        models.is_next(coder, class, leaf, is_next);
+        if is_next {
+            return;
+        }
+        models.learn_stride(class, leaf, low, text);
+    }
+    let before = raw.len();
+    let Some(symbols) = text::split(text, raw) else {
+        raw.truncate(before);
+        models.raw(coder, class, leaf, Some(text.len() as u64));
+        raw.extend_from_slice(text);
+        return;
+    };
+    models.raw(coder, class, leaf, None);
+    let symbols_of = |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
+    // A neighbour that has no symbols stands for none; the order then does not bind.
+    let (low, high) = (symbols_of(low), symbols_of(high));
+    let sorted = if low.is_none() || high.is_none() { Sorted::No } else { sorted };
+    let (low, high) = (low.unwrap_or_default(), high.unwrap_or_default());
+    models.text(
+        coder,
+        class,
+        leaf,
+        Neighbours { low: &low, high: &high, sorted },
+        &symbols,
+        usize::MAX,
+    );
+}

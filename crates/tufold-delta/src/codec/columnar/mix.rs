@@ -1,0 +1,167 @@
+//! Mixing of predictions in the logistic domain, in integers.
+
+/// Positions in the logistic domain are ln(p / (1 - p)) x 256, between these.
+const END: i32 = 2_047;
+
+/// Probabilities have 16 bits; nothing is surer than this.
+const SUREST: u32 = 12;
+
+/// The probability, of 65,536, at a position.
+pub(super) fn squash(position: i32) -> u32 {
+    let clamped = position.clamp(-END, END);
+    SQUASH[usize::try_from(clamped + END).unwrap_or(0)]
+}
+
+/// The position of a probability of 65,536.
+pub(super) fn stretch(probability: u32) -> i32 {
+    i32::from(STRETCH[(probability >> 4).min(4_095) as usize])
+}
+
+const SQUASH: [u32; 4_095] = {
+    // e^(-1/256) with 62 fractional bits.
+    const STEP: u128 = 4_593_706_758_521_714_574;
+    let mut table = [0; 4_095];
+    let mut power: u128 = 1 << 62;
+    let mut i = 0;
+    while i <= 2_047 {
+        // 1 / (1 + e^-x), and 1 minus it on the other side.
+        let up = ((1_u128 << 62) * 65_536 / ((1 << 62) + power)) as u32;
+        let up = if up > 65_536 - SUREST { 65_536 - SUREST } else { up };
+        table[2_047 + i] = up;
+        table[2_047 - i] = 65_536 - up;
+        power = power * STEP >> 62;
+        i += 1;
+    }
+    table
+};
+
+const STRETCH: [i16; 4_096] = {
+    let mut table = [0; 4_096];
+    let mut position = 0;
+    let mut i = 0;
+    while i < 4_096 {
+        let middle = i as u32 * 16 + 8;
+        while position < 4_094 && SQUASH[position] < middle {
+            position += 1;
+        }
+        table[i] = position as i16 - 2_047;
+        i += 1;
+    }
+    table
+};
+
+/// A probability that moves by 1 / (n + 1.5) of its error at the n-th time, and never by less than 1 / `SLOWEST`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chance {
+    /// Of 2^22.
+    ones: u32,
+    seen: u32,
+}
+
+const SLOWEST: usize = 256;
+
+impl Chance {
+    /// `ones` of 65,536, as if seen `seen` times.
+    pub(super) const fn new(ones: u32, seen: u32) -> Self {
+        Self { ones: ones << 6, seen }
+    }
+
+    #[inline]
+    pub(super) fn probability(self) -> u32 {
+        self.ones >> 6
+    }
+
+    #[inline]
+    pub(super) fn learn(&mut self, bit: bool) {
+        let share = i64::from(SHARES[self.seen as usize]);
+        let target = if bit { (1 << 22) - 1 } else { 0 };
+        let step = (target - i64::from(self.ones)) * share >> 16;
+        self.ones = self.ones.saturating_add_signed(i32::try_from(step).unwrap_or(0));
+        self.seen = (self.seen + 1).min(SLOWEST as u32 - 1);
+    }
+}
+
+/// 65,536 / (n + 1.5).
+const SHARES: [u32; SLOWEST] = {
+    let mut table = [0; SLOWEST];
+    let mut n = 0;
+    while n < SLOWEST {
+        table[n] = 131_072 / (2 * n as u32 + 3);
+        n += 1;
+    }
+    table
+};
+
+/// Weighs `N` positions; one set of weights for each context.
+#[derive(Debug)]
+pub(super) struct Mixer<const N: usize> {
+    weights: Vec<[i32; N]>,
+    rates: Vec<i32>,
+}
+
+impl<const N: usize> Mixer<N> {
+    pub(super) fn new(contexts: usize, first_weight: i32) -> Self {
+        Self { weights: vec![[first_weight; N]; contexts], rates: vec![FIRST_RATE; contexts] }
+    }
+
+    #[inline]
+    pub(super) fn position(&self, context: usize, inputs: &[i32; N]) -> i32 {
+        let sum: i64 = inputs
+            .iter()
+            .zip(&self.weights[context])
+            .map(|(&x, &w)| i64::from(x) * i64::from(w))
+            .sum();
+        i32::try_from(sum >> 16).unwrap_or(0).clamp(-END, END)
+    }
+
+    /// Moves the weights by how wrong `probability` (of one, in 65,536) was.
+    #[inline]
+    pub(super) fn learn(&mut self, context: usize, inputs: &[i32; N], probability: u32, bit: bool) {
+        let rate = &mut self.rates[context];
+        let error = (if bit { 65_535 } else { 0 } - i64::from(probability)) * i64::from(*rate);
+        *rate = (*rate - (*rate >> 6)).max(LAST_RATE);
+        for (weight, &input) in self.weights[context].iter_mut().zip(inputs) {
+            let step = (i64::from(input) * error + (1 << 21)) >> 22;
+            *weight =
+                weight.saturating_add(i32::try_from(step).unwrap_or(0)).clamp(-(1 << 20), 1 << 20);
+        }
+    }
+}
+
+/// Learning falls from the first rate to the last while a set of weights is used.
+const FIRST_RATE: i32 = 448;
+const LAST_RATE: i32 = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squash_is_the_logistic_function() {
+        for x in -2_047..=2_047 {
+            let real = 65_536.0 / (1.0 + (-f64::from(x) / 256.0).exp());
+            assert!((f64::from(squash(x)) - real).abs() < 13.0, "{x}");
+        }
+    }
+
+    #[test]
+    fn stretch_undoes_squash() {
+        for p in (64..65_472).step_by(16) {
+            let back = i64::from(squash(stretch(p)));
+            assert!((back - i64::from(p)).abs() < 80, "{p} {back}");
+        }
+    }
+
+    #[test]
+    fn a_chance_goes_where_it_is_led() {
+        let mut chance = Chance::new(32_768, 0);
+        for i in 0..3_000 {
+            chance.learn(i % 4 == 0);
+        }
+        assert!((15_000..18_000).contains(&chance.probability()), "{}", chance.probability());
+        for _ in 0..100_000 {
+            chance.learn(true);
+        }
+        assert!(chance.probability() > 65_200 && chance.probability() < 65_536);
+    }
+}

@@ -1,0 +1,108 @@
+//! `columnar`: what changed between two canonical JSON documents, column by column.
+//!
+//! The payload: a byte of flags, then if flagged a length and as many raw bytes (hex digits mostly), then the stream of
+//! the range coder. `FORMAT.md` has each decision in order.
+
+mod coder;
+mod decode;
+mod encode;
+mod int;
+mod mix;
+mod models;
+mod out;
+mod scan;
+mod text;
+mod time;
+mod walk;
+
+use crate::{Codec, Error, Limits, varint};
+use coder::Reader;
+use decode::Decoder;
+use models::{Context, Models};
+use out::Out;
+
+const BY_LAST_EVENT: u8 = 1;
+const BY_SIZE: u8 = 2;
+const UNSORTED: u8 = 4;
+const RAW: u8 = 8;
+/// The result is the prediction, and nothing follows.
+const EQUAL: u8 = 16;
+
+/// Strings get at most this many symbols for each byte of payload, and as many again for nothing.
+const SYMBOLS_PER_BYTE: u64 = 64;
+const FREE_SYMBOLS: u64 = 1 << 16;
+
+pub(crate) fn encode(base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {
+    if base == Some(new) {
+        return Ok(vec![EQUAL]);
+    }
+    let declined = |why| Error::Declined { codec: Codec::Columnar, why };
+    let base_len = base.map_or(0, <[u8]>::len);
+    let mut models = Models::new(Context::default(), base_len, new.len());
+    let walk = walk::walk(base, new, &mut models).ok_or(declined("it is not compact JSON"))?;
+    encode::choose(&mut models, &walk);
+    let (raw, stream) = encode::code(&mut models, &walk);
+    let mut flags = 0;
+    for (flag, set) in [
+        (BY_LAST_EVENT, models.context.last_event),
+        (BY_SIZE, models.context.size),
+        (UNSORTED, walk.unsorted),
+        (RAW, !raw.is_empty()),
+    ] {
+        flags |= if set { flag } else { 0 };
+    }
+    let mut payload = vec![flags];
+    if !raw.is_empty() {
+        varint::write(&mut payload, raw.len() as u64);
+        payload.extend_from_slice(&raw);
+    }
+    payload.extend_from_slice(&stream);
+    if models.symbols > max_symbols(&payload) {
+        return Err(declined("its strings take more work than a reader allows"));
+    }
+    Ok(payload)
+}
+
+pub(crate) fn apply(
+    base: Option<&[u8]>,
+    payload: &[u8],
+    result_len: usize,
+    _: &Limits,
+) -> Result<Vec<u8>, Error> {
+    let max_symbols = max_symbols(payload);
+    let (&flags, mut rest) = payload.split_first().ok_or(Error::Damaged("the payload is empty"))?;
+    if flags == EQUAL {
+        let base = base.filter(|b| b.len() == result_len && rest.is_empty());
+        return base
+            .map(<[u8]>::to_vec)
+            .ok_or(Error::Damaged("it equals a prediction that it cannot equal"));
+    }
+    if flags >= EQUAL {
+        return Err(Error::Unsupported { what: "columnar flags", value: flags });
+    }
+    let mut raw: &[u8] = &[];
+    if flags & RAW != 0 {
+        let len = varint::read(&mut rest)?;
+        let split = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
+        (raw, rest) = split.ok_or(Error::Damaged("its raw bytes are cut short"))?;
+    }
+    let context = Context { last_event: flags & BY_LAST_EVENT != 0, size: flags & BY_SIZE != 0 };
+    let base_bytes = base.unwrap_or_default();
+    let decoder = Decoder {
+        base: base_bytes,
+        raw,
+        reader: Reader::new(rest),
+        models: Models::new(context, base_bytes.len(), result_len),
+        out: Out::new(base_bytes, result_len),
+        unsorted: flags & UNSORTED != 0,
+        max_symbols,
+    };
+    decoder.run(base.is_some())
+}
+
+fn max_symbols(payload: &[u8]) -> u64 {
+    SYMBOLS_PER_BYTE * payload.len() as u64 + FREE_SYMBOLS
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The document under construction: pieces of the base, copied as late and as long as possible, and new bytes.
+
+use std::ops::Range;
+
+use crate::Error;
+
+/// Never grows past `limit`.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    base: &'a [u8],
+    bytes: Vec<u8>,
+    pending: Range<usize>,
+    limit: usize,
+}
+
+impl<'a> Out<'a> {
+    pub(super) fn new(base: &'a [u8], limit: usize) -> Self {
+        Self { base, bytes: Vec::with_capacity(limit), pending: 0..0, limit }
+    }
+
+    /// Length so far.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + self.pending.len()
+    }
+
+    /// How much may still come.
+    pub(super) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.len())
+    }
+
+    /// Appends a piece of the base.
+    #[inline]
+    pub(super) fn copy(&mut self, piece: Range<usize>) -> Result<(), Error> {
+        if self.pending.end == piece.start {
+            self.pending.end = piece.end;
+            return Ok(());
+        }
+        self.settle()?;
+        self.pending = piece;
+        Ok(())
+    }
+
+    /// Appends new bytes.
+    #[inline]
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.settle()?;
+        self.check(bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Lets `write` append a few bytes.
+    #[inline]
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Error> {
+        self.settle()?;
+        let result = write(&mut self.bytes);
+        self.check(0)?;
+        Ok(result)
+    }
+
+    /// All that was written up to now.
+    pub(super) fn written(&mut self) -> Result<&[u8], Error> {
+        self.settle()?;
+        Ok(&self.bytes)
+    }
+
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, Error> {
+        self.settle()?;
+        Ok(self.bytes)
+    }
+
+    #[inline]
+    fn settle(&mut self) -> Result<(), Error> {
+        if !self.pending.is_empty() {
+            self.check(0)?;
+            self.bytes.extend_from_slice(&self.base[self.pending.clone()]);
+            self.pending = 0..0;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check(&self, more: usize) -> Result<(), Error> {
+        if self.len() + more > self.limit {
+            return Err(Error::Damaged("the result is longer than it should be"));
+        }
+        Ok(())
+    }
+}

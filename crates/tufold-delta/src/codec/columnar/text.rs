@@ -1,0 +1,560 @@
+//! Strings: bit by bit, from what the last characters, the word, the place and the sorted neighbours suggest.
+//!
+//! Long runs of hex digits are taken out first: they hold no pattern, and leave as raw bytes.
+
+use super::coder::Coder;
+use super::mix::{Chance, Mixer, squash, stretch};
+
+/// Ends a string.
+const END: u8 = 0;
+/// Stands for a run of hex digits; the next symbol is half its length.
+const RUN: u8 = 1;
+/// Shorter runs are spelled out.
+const SHORTEST_RUN: usize = 16;
+const LONGEST_RUN: usize = 254;
+
+/// Splits a string into the symbols that the model codes and the bytes of its long hex runs.
+/// `None` if it holds one of the two bytes that the symbols need.
+pub(super) fn split(text: &[u8], hex: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut symbols = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let run =
+            text[at..].iter().take(LONGEST_RUN).take_while(|&&b| nibble(b).is_some()).count() & !1;
+        if run < SHORTEST_RUN {
+            let spelled = run.max(1);
+            if text[at..at + spelled].iter().any(|&b| b <= RUN) {
+                return None;
+            }
+            symbols.extend_from_slice(&text[at..at + spelled]);
+            at += spelled;
+        } else {
+            symbols.extend_from_slice(&[RUN, u8::try_from(run / 2).ok()?]);
+            read_hex(&text[at..at + run], hex);
+            at += run;
+        }
+    }
+    Some(symbols)
+}
+
+/// Undoes `split`, taking the runs off the front of `hex`; `None` if there are too few.
+pub(super) fn join(symbols: &[u8], hex: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
+    let mut symbols = symbols.iter();
+    while let Some(&symbol) = symbols.next() {
+        if symbol == RUN {
+            let (run, rest) = hex.split_at_checked(usize::from(*symbols.next()?))?;
+            *hex = rest;
+            write_hex(out, run);
+        } else {
+            out.push(symbol);
+        }
+    }
+    Some(())
+}
+
+/// The value of a lower-case hex digit.
+pub(super) fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Appends the bytes that an even number of hex digits stands for.
+pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
+    let value = |digit: u8| nibble(digit).unwrap_or(0);
+    out.extend(digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])));
+}
+
+/// Appends bytes as lower-case hex.
+pub(super) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        out.extend_from_slice(&HEX[usize::from(*byte)]);
+    }
+}
+
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = [digits[i >> 4], digits[i & 15]];
+        i += 1;
+    }
+    table
+};
+
+/// The strings around the one to be coded, as symbols.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Neighbours<'a> {
+    /// Sorts before it, or is what it replaces.
+    pub(super) low: &'a [u8],
+    /// Sorts after it.
+    pub(super) high: &'a [u8],
+    /// Whether the order may be relied upon.
+    pub(super) sorted: Sorted,
+}
+
+impl Neighbours<'_> {
+    /// Whether a string is where it is said to be.
+    pub(super) fn hold_for(self, symbols: &[u8]) -> bool {
+        let mut state = StringState::new(0, self);
+        for len in 1..=symbols.len() + 1 {
+            let symbol = symbols.get(len - 1).copied().unwrap_or(END);
+            let (floor, ceiling) = state.bounds();
+            if u32::from(symbol) < floor || u32::from(symbol) > ceiling {
+                return false;
+            }
+            state.tighten(len, symbol);
+        }
+        true
+    }
+}
+
+/// Whether a string lies between its neighbours.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Sorted {
+    /// After the low one.
+    AfterLow,
+    /// After the low one and before the high one.
+    Between,
+    /// Not necessarily.
+    #[default]
+    No,
+}
+
+const HASHED: usize = 9;
+const MATCHES: usize = 4;
+const INPUTS: usize = HASHED + MATCHES + 1;
+
+/// What is learned from all the strings of a document.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// A check byte and two four-bit counts for each hashed context and bit.
+    slots: Vec<u16>,
+    slot_bits: u32,
+    /// What the counts have turned out to mean.
+    meaning: Vec<Chance>,
+    matches: Vec<Chance>,
+    by_match: Mixer<INPUTS>,
+    by_place: Mixer<INPUTS>,
+    last_stage: Vec<Chance>,
+    past: Vec<u8>,
+    seen_at: Vec<u32>,
+}
+
+impl Model {
+    /// A model with room for about `symbols` symbols.
+    pub(super) fn new(symbols: usize) -> Self {
+        let slot_bits = (symbols.max(1).ilog2() + 3).clamp(12, 18);
+        let by_counts = (0..256).map(|counts: u32| {
+            let (zeros, ones) = (counts >> 4, counts & 15);
+            Chance::new((65_536 * (5 * ones + 2) / (5 * (zeros + ones) + 4)).min(65_535), 6)
+        });
+        Self {
+            slots: vec![0; HASHED << slot_bits],
+            slot_bits,
+            meaning: (0..HASHED).flat_map(|_| by_counts.clone()).collect(),
+            matches: (0..MATCHES * 64 * 2)
+                .map(|i| {
+                    let len = u32::try_from(i / 2 % 32).unwrap_or(0);
+                    let right = 65_536 - 65_536 / (len + 3);
+                    Chance::new(if i % 2 == 1 { right } else { 65_536 - right }, 4)
+                })
+                .collect(),
+            by_match: Mixer::new(64, (1 << 16) * 3 / 10),
+            by_place: Mixer::new(256, (1 << 16) * 3 / 10),
+            last_stage: (0..256 * 33)
+                .map(|i| Chance::new(squash((i % 33 - 16) * 128), 60))
+                .collect(),
+            past: Vec::new(),
+            seen_at: vec![0; 1 << 14],
+        }
+    }
+
+    /// Codes one string of a column; a reader gets its symbols, `None` if there are more than `limit`.
+    pub(super) fn code<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        column: u32,
+        neighbours: Neighbours<'_>,
+        symbols: &[u8],
+        limit: usize,
+    ) -> Option<Vec<u8>> {
+        let mut state = StringState::new(column, neighbours);
+        let mut found = Vec::new();
+        loop {
+            let wanted = symbols.get(found.len()).copied().unwrap_or(END);
+            let symbol = self.code_symbol(coder, &mut state, &found, wanted);
+            if symbol == END {
+                self.past.push(END);
+                return Some(found);
+            }
+            if found.len() == limit {
+                return None;
+            }
+            found.push(symbol);
+            state.advance(&found, symbol);
+            self.remember(&found, &mut state);
+        }
+    }
+
+    fn code_symbol<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        state: &mut StringState<'_>,
+        found: &[u8],
+        wanted: u8,
+    ) -> u8 {
+        let hashes = state.hashes(found);
+        let guesses = state.guesses(found, &self.past);
+        let (floor, ceiling) = state.bounds();
+        let match_set = state.match_set(&guesses);
+        let mask = (1_u32 << self.slot_bits) - 1;
+        let mut node = 1_u32;
+        for shift in (0..8).rev() {
+            let wanted_bit = wanted >> shift & 1 == 1;
+            // Bits that the sorted neighbours leave no choice about are free.
+            let zero_to = ((node << 1 | 1) << shift) - 1 - 256;
+            let one_from = ((node << 1 | 1) << shift) - 256;
+            if zero_to < floor || one_from > ceiling {
+                node = node << 1 | u32::from(zero_to < floor);
+                continue;
+            }
+            let mut inputs = [0_i32; INPUTS];
+            let mut slots = [0_usize; HASHED];
+            let mut meanings = [0_usize; HASHED];
+            for i in 0..HASHED {
+                let hash = (hashes[i] ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
+                let hash = hash ^ hash >> 15;
+                let slot = (i << self.slot_bits) + (hash & mask) as usize;
+                let check = (hash >> 24) as u16;
+                if self.slots[slot] >> 8 != check {
+                    self.slots[slot] = check << 8;
+                }
+                slots[i] = slot;
+                let counts = usize::from(self.slots[slot] & 0xff);
+                meanings[i] = i << 8 | counts;
+                inputs[i] =
+                    if counts == 0 { 0 } else { stretch(self.meaning[meanings[i]].probability()) };
+            }
+            let mut used = [None; MATCHES];
+            for (i, guess) in guesses.iter().enumerate() {
+                let Some((symbol, trust)) = *guess else { continue };
+                let expected = u32::from(symbol) | 256;
+                if expected >> (shift + 1) == node {
+                    let bit = expected >> shift & 1;
+                    let index = (i << 6 | trust) << 1 | bit as usize;
+                    used[i] = Some(index);
+                    inputs[HASHED + i] = stretch(self.matches[index].probability());
+                }
+            }
+            inputs[INPUTS - 1] = 256;
+            let place_set = node as usize & 255;
+            let by_match = self.by_match.position(match_set, &inputs);
+            let by_place = self.by_place.position(place_set, &inputs);
+            let mixed = (by_match + by_place) >> 1;
+            let coarse = usize::try_from((mixed + 2_048 + 64) >> 7).unwrap_or(0).min(32);
+            let stage = place_set * 33 + coarse;
+            let refined = (squash(mixed) * 3 + self.last_stage[stage].probability()) >> 2;
+            let ones = refined.clamp(8, 65_528);
+            let bit = coder.bit(wanted_bit, 65_536 - ones, ones);
+            node = node << 1 | u32::from(bit);
+
+            self.by_match.learn(match_set, &inputs, squash(by_match), bit);
+            self.by_place.learn(place_set, &inputs, squash(by_place), bit);
+            self.last_stage[stage].learn(bit);
+            for i in 0..HASHED {
+                if meanings[i] & 0xff != 0 {
+                    self.meaning[meanings[i]].learn(bit);
+                }
+                self.slots[slots[i]] = counted(self.slots[slots[i]], bit);
+            }
+            for index in used.into_iter().flatten() {
+                self.matches[index].learn(bit);
+            }
+        }
+        (node & 0xff) as u8
+    }
+
+    /// Keeps the string so far for later matches and follows or looks for one.
+    fn remember(&mut self, found: &[u8], state: &mut StringState<'_>) {
+        let symbol = found[found.len() - 1];
+        if let Some((at, len)) = state.past {
+            state.past = (self.past.get(at) == Some(&symbol)).then_some((at + 1, len + 1));
+        }
+        self.past.push(symbol);
+        if found.len() >= 4 {
+            let hash = found[found.len() - 4..]
+                .iter()
+                .fold(0_u32, |h, &b| (h + u32::from(b) + 1).wrapping_mul(0x2f0b_4a27));
+            let entry = &mut self.seen_at[(hash >> 18) as usize];
+            if state.past.is_none() && *entry > 0 {
+                state.past = Some((*entry as usize, 0));
+            }
+            *entry = u32::try_from(self.past.len()).unwrap_or(0);
+        }
+    }
+}
+
+/// One more zero or one; a surprise halves what spoke against it.
+#[inline]
+fn counted(slot: u16, bit: bool) -> u16 {
+    let (mut zeros, mut ones) = (slot >> 4 & 15, slot & 15);
+    let (same, other) = if bit { (&mut ones, &mut zeros) } else { (&mut zeros, &mut ones) };
+    *same = (*same + 1).min(15);
+    if *other > 2 {
+        *other = *other / 2 + 1;
+    }
+    slot & 0xff00 | zeros << 4 | ones
+}
+
+/// Where one string stands.
+struct StringState<'a> {
+    column: u32,
+    low: Follower<'a>,
+    high: Follower<'a>,
+    /// How long the string equals the low, and the high neighbour, from its start.
+    tight_low: Option<u8>,
+    tight_high: Option<u8>,
+    /// Where the last four symbols stood before, and for how long it held.
+    past: Option<(usize, usize)>,
+    word_start: usize,
+    last_word: usize,
+    words: u32,
+    word_hash: u32,
+    /// Symbols that go on like the word before.
+    echo: Option<usize>,
+}
+
+impl<'a> StringState<'a> {
+    fn new(column: u32, neighbours: Neighbours<'a>) -> Self {
+        let Neighbours { low, high, sorted } = neighbours;
+        let first = |s: &[u8]| Some(s.first().copied().unwrap_or(END));
+        Self {
+            column,
+            low: Follower::new(low),
+            high: Follower::new(high),
+            tight_low: if sorted == Sorted::No { None } else { first(low) },
+            tight_high: if sorted == Sorted::Between { first(high) } else { None },
+            past: None,
+            word_start: 0,
+            last_word: 0,
+            words: 0,
+            word_hash: 0,
+            echo: None,
+        }
+    }
+
+    fn bounds(&self) -> (u32, u32) {
+        (self.tight_low.map_or(0, u32::from), self.tight_high.map_or(255, u32::from))
+    }
+
+    fn hashes(&self, found: &[u8]) -> [u32; HASHED] {
+        let mut orders = [0_u32; 7];
+        let mut hash = 0_u32;
+        for (order, slot) in orders.iter_mut().enumerate() {
+            if order > 0 {
+                let symbol = found
+                    .len()
+                    .checked_sub(order)
+                    .map_or(256 + self.column, |at| u32::from(found[at]));
+                hash = (hash.wrapping_add(symbol).wrapping_add(1)).wrapping_mul(0x2f0b_4a27);
+                hash ^= hash >> 13;
+            }
+            *slot = hash;
+        }
+        let in_word = u32::try_from(found.len() - self.word_start).unwrap_or(0);
+        let low = self
+            .low
+            .guess()
+            .map_or(256, |(symbol, trust)| u32::from(symbol) | (trust.min(3) << 9) as u32);
+        let high = self
+            .high
+            .guess()
+            .map_or(256, |(symbol, trust)| u32::from(symbol) | (trust.min(3) << 9) as u32);
+        let words = self.words.min(15);
+        let salt = |i: u32, x: u32| (x ^ i.wrapping_mul(0x6c07_8965)).wrapping_mul(0x9e37_79b1);
+        [
+            salt(1, self.column << 8 | words),
+            salt(2, orders[1] ^ self.column.wrapping_mul(0x1000_0193)),
+            salt(3, orders[2]),
+            salt(4, orders[3]),
+            salt(5, orders[4]),
+            salt(6, orders[6]),
+            salt(7, self.word_hash ^ words.wrapping_mul(0x0100_0193)),
+            salt(
+                8,
+                words << 16
+                    | in_word.min(40) << 8
+                    | u32::from(found.last().copied().is_some_and(|b| b.is_ascii_digit())),
+            ),
+            salt(9, low << 16 | high),
+        ]
+    }
+
+    fn guesses(&self, found: &[u8], past: &[u8]) -> [Option<(u8, usize)>; MATCHES] {
+        let same = match (self.low.guess(), self.high.guess()) {
+            (Some((a, _)), Some((b, _))) if a == b => 32,
+            _ => 0,
+        };
+        [
+            self.low.guess().map(|(symbol, trust)| (symbol, trust | same)),
+            self.high.guess().map(|(symbol, trust)| (symbol, trust | same)),
+            self.past.and_then(|(at, len)| Some((*past.get(at)?, len.min(31)))),
+            self.echo.map(|at| (found[at], (at - self.last_word).min(31))),
+        ]
+    }
+
+    fn match_set(&self, guesses: &[Option<(u8, usize)>; MATCHES]) -> usize {
+        let level = |guess: Option<(u8, usize)>| match guess.map(|(_, trust)| trust & 31) {
+            None => 0,
+            Some(0..=2) => 1,
+            Some(3..=11) => 2,
+            Some(_) => 3,
+        };
+        level(guesses[0]) << 3 | level(guesses[2]) << 1 | usize::from(guesses[3].is_some())
+    }
+
+    /// Follows the order by the symbol that makes the string `len` long.
+    fn tighten(&mut self, len: usize, symbol: u8) {
+        let next = |tight: Option<u8>, s: &[u8]| {
+            // Behind a hex run the order is the run's, which is not known here.
+            let holds = tight == Some(symbol) && symbol != RUN;
+            holds.then(|| s.get(len).copied().unwrap_or(END))
+        };
+        self.tight_low = next(self.tight_low, self.low.text);
+        self.tight_high = next(self.tight_high, self.high.text);
+    }
+
+    fn advance(&mut self, found: &[u8], symbol: u8) {
+        let len = found.len();
+        self.tighten(len, symbol);
+        self.low.advance(symbol);
+        self.high.advance(symbol);
+        if symbol.is_ascii_alphanumeric() || symbol >= 0x80 {
+            self.word_hash =
+                (self.word_hash.wrapping_add(u32::from(symbol))).wrapping_mul(0x2f0b_4a27);
+            self.echo = self.echo.filter(|&at| found[at] == symbol).map(|at| at + 1);
+        } else {
+            self.words += 1;
+            self.word_hash = 0;
+            self.last_word = self.word_start;
+            self.word_start = len;
+            self.echo = (len > self.last_word + 1).then_some(self.last_word);
+        }
+    }
+}
+
+/// Follows a neighbour word by word.
+struct Follower<'a> {
+    text: &'a [u8],
+    at: usize,
+    trust: usize,
+}
+
+impl<'a> Follower<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, trust: 8 }
+    }
+
+    /// The symbol expected next and how long the expectations have held, below 32.
+    fn guess(&self) -> Option<(u8, usize)> {
+        if self.text.is_empty() {
+            return None;
+        }
+        match self.at.cmp(&self.text.len()) {
+            std::cmp::Ordering::Less => Some((self.text[self.at], self.trust)),
+            std::cmp::Ordering::Equal => Some((END, self.trust)),
+            std::cmp::Ordering::Greater => None,
+        }
+    }
+
+    fn advance(&mut self, symbol: u8) {
+        if self.text.get(self.at) == Some(&symbol) {
+            self.at += 1;
+            self.trust = (self.trust + 1).min(31);
+            return;
+        }
+        self.trust = 0;
+        if symbol.is_ascii_alphanumeric() {
+            // One symbol for another, unless the neighbour's word is over.
+            if self.text.get(self.at).is_some_and(u8::is_ascii_alphanumeric) {
+                self.at += 1;
+            }
+        } else if let Some(skip) =
+            self.text.get(self.at..).and_then(|t| t.iter().position(|&b| b == symbol))
+        {
+            // The word is over: go on behind the same separator.
+            self.at += skip + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::columnar::coder::{Reader, Training, Writer};
+
+    fn round_trip(texts: &[&str], sorted: Sorted) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        let (mut writing, mut reading) = (Model::new(4_096), Model::new(4_096));
+        let mut low = Vec::new();
+        for text in texts {
+            let mut hex = Vec::new();
+            let symbols = split(text.as_bytes(), &mut hex).unwrap();
+            let neighbours = Neighbours { low: &low, high: &[], sorted };
+            let mut writer = Writer::new();
+            writing.code(&mut writer, 1, neighbours, &symbols, usize::MAX).unwrap();
+            let stream = writer.finish();
+            let found = reading.code(&mut Reader::new(&stream), 1, neighbours, &[], 1_000).unwrap();
+            assert_eq!(found, symbols);
+            let mut out = Vec::new();
+            join(&found, &mut &hex[..], &mut out).unwrap();
+            assert_eq!(out, text.as_bytes());
+            sizes.push(stream.len() + hex.len());
+            low = symbols;
+        }
+        sizes
+    }
+
+    #[test]
+    fn strings_survive_and_later_ones_cost_less() {
+        let texts = [
+            "packages/0a/1b/1122334455667788990011223344556677889900112233445566778899aa/foo-1.0.tar.gz",
+            "packages/1a/1b/2122334455667788990011223344556677889900112233445566778899aa/bar-1.0.tar.gz",
+            "packages/2a/1b/3122334455667788990011223344556677889900112233445566778899aa/baz-2.0.tar.gz",
+            "",
+            "é ü \u{7f}",
+        ];
+        let sizes = round_trip(&texts, Sorted::No);
+        assert!(sizes[2] < 30 + 10, "{sizes:?}");
+        round_trip(&texts[..3], Sorted::AfterLow);
+    }
+
+    #[test]
+    fn odd_and_endless_hex_runs_survive() {
+        let long = "0123456789abcdef".repeat(40) + "7";
+        round_trip(
+            &[&long, "0123456789abcdef0", "0123456789abcde", "x0123456789ABCDEF0123456789abcdef"],
+            Sorted::No,
+        );
+    }
+
+    #[test]
+    fn the_two_reserved_bytes_are_declined() {
+        assert_eq!(split(b"a\0", &mut Vec::new()), None);
+        assert_eq!(split(b"\x01", &mut Vec::new()), None);
+    }
+
+    #[test]
+    fn an_endless_string_is_stopped() {
+        let mut model = Model::new(64);
+        for _ in 0..8 {
+            model.code(&mut Training, 0, Neighbours::default(), &[b'a'; 2_000], usize::MAX);
+        }
+        let found = model.code(&mut Reader::new(&[0x55; 9]), 0, Neighbours::default(), &[], 50);
+        assert!(found.is_none_or(|f| f.len() <= 50));
+    }
+}

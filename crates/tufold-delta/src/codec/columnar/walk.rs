@@ -1,0 +1,481 @@
+//! The writer's first pass: base and new document side by side, turned into a list of operations.
+
+use super::int;
+use super::models::{Children, Class, Event, Kind, MAX_LEAVES, Models, ROOT, Unit, Window};
+use super::scan::{self, Cursor, Form, Leaves, Shape};
+use super::text::{self, Sorted};
+use super::time;
+
+/// Deeper values are told as strings.
+pub(super) const MAX_DEPTH: usize = 32;
+
+/// An object or array with more entries counts as uniform: its entries share a class.
+const UNIFORM_FROM: usize = 17;
+
+/// One thing to tell, in the order in which a reader needs it.
+#[derive(Debug)]
+pub(super) enum Op<'a> {
+    Event {
+        class: Class,
+        size: usize,
+        event: Event,
+    },
+    EventAtEnd {
+        class: Class,
+        event: Event,
+    },
+    Uniform {
+        class: Class,
+        uniform: bool,
+    },
+    Array {
+        class: Class,
+        array: bool,
+    },
+    Kind {
+        class: Class,
+        template: Option<&'a [u8]>,
+        kind: Kind,
+    },
+    Number {
+        class: Class,
+        leaf: usize,
+        unit: Unit,
+        template: i64,
+        value: i64,
+    },
+    Hex {
+        class: Class,
+        leaf: usize,
+        digits: &'a [u8],
+    },
+    Irregular {
+        class: Class,
+        leaf: usize,
+    },
+    Text {
+        class: Class,
+        leaf: Option<usize>,
+        low: Option<&'a [u8]>,
+        high: Option<&'a [u8]>,
+        text: &'a [u8],
+    },
+    Train {
+        class: Class,
+        keys: Vec<&'a [u8]>,
+    },
+}
+
+/// The walk's result.
+#[derive(Debug, Default)]
+pub(super) struct Walk<'a> {
+    pub(super) ops: Vec<Op<'a>>,
+    /// A new key is out of order among its neighbours.
+    pub(super) unsorted: bool,
+}
+
+/// An entry that was passed: what the next new one is likened to.
+#[derive(Clone, Copy, Debug)]
+struct Passed<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+/// Walks both documents. `None` if one of them is not one compact JSON value.
+pub(super) fn walk<'a>(
+    base: Option<&'a [u8]>,
+    new: &'a [u8],
+    models: &mut Models,
+) -> Option<Walk<'a>> {
+    let mut walker = Walker { models, walk: Walk::default() };
+    let new_end = walker.value(ROOT, base, new, 0)?;
+    let whole = new_end == new.len() && base.is_none_or(|b| scan::value_end(b, 0) == Some(b.len()));
+    whole.then_some(walker.walk)
+}
+
+struct Walker<'a, 'm> {
+    /// Only for the numbering of classes.
+    models: &'m mut Models,
+    walk: Walk<'a>,
+}
+
+impl<'a> Walker<'a, '_> {
+    /// Tells the value at the start of `new`; `template` begins with the one it is likened to. Returns its end in `new`.
+    fn value(
+        &mut self,
+        class: Class,
+        template: Option<&'a [u8]>,
+        new: &'a [u8],
+        depth: usize,
+    ) -> Option<usize> {
+        if let Some(template) = template
+            && let Some((leaves, end)) = record(template, new)
+        {
+            let mask = leaves.iter().enumerate().filter(|(_, (old, new))| old != new);
+            let mask = mask.fold(0, |mask, (i, _)| mask | 1 << i);
+            self.walk.ops.push(Op::Kind {
+                class,
+                template: Some(template),
+                kind: Kind::Record(mask),
+            });
+            for (leaf, (old, new)) in leaves.iter().enumerate().filter(|(_, (old, new))| old != new)
+            {
+                self.leaf(class, leaf, old, new);
+            }
+            return Some(end);
+        }
+        let shape = Shape::at(new, 0).filter(|_| depth < MAX_DEPTH);
+        // A changed object is likened to the old one; a new one is told from nothing.
+        let old_shape = template.and_then(|t| Shape::at(t, 0));
+        if let Some(shape) = shape
+            && (template.is_none() || old_shape == Some(shape))
+        {
+            self.walk.ops.push(Op::Kind { class, template, kind: Kind::Merge });
+            return self.merge(class, shape, template, new, depth);
+        }
+        if depth == 0 {
+            return None;
+        }
+        let end = scan::value_end(new, 0)?;
+        self.walk.ops.push(Op::Kind { class, template, kind: Kind::Literal });
+        let low = template.and_then(|t| Some(&t[..scan::value_end(t, 0)?]));
+        self.walk.ops.push(Op::Text {
+            class,
+            leaf: Some(MAX_LEAVES),
+            low,
+            high: None,
+            text: &new[..end],
+        });
+        Some(end)
+    }
+
+    fn leaf(&mut self, class: Class, leaf: usize, old: &Bytes<'a>, new: &Bytes<'a>) {
+        let op =
+            match (form_of(old), new) {
+                (LeafForm::Integer(template), Bytes::Number(n)) => int::parse(n)
+                    .map(|value| Op::Number { class, leaf, unit: Unit::One, template, value }),
+                (LeafForm::Time(template), Bytes::Text(n)) => time::parse(n)
+                    .map(|value| Op::Number { class, leaf, unit: Unit::Second, template, value }),
+                (LeafForm::Hex(len), Bytes::Text(n)) => {
+                    (n.len() == len && is_hex(n)).then_some(Op::Hex { class, leaf, digits: n })
+                }
+                _ => {
+                    self.text(class, leaf, old, new);
+                    return;
+                }
+            };
+        match op {
+            Some(op) => self.walk.ops.push(op),
+            None => {
+                self.walk.ops.push(Op::Irregular { class, leaf });
+                self.text(class, leaf, old, new);
+            }
+        }
+    }
+
+    fn text(&mut self, class: Class, leaf: usize, old: &Bytes<'a>, new: &Bytes<'a>) {
+        let op = Op::Text {
+            class,
+            leaf: Some(leaf),
+            low: Some(old.bytes()),
+            high: None,
+            text: new.bytes(),
+        };
+        self.walk.ops.push(op);
+    }
+
+    fn merge(
+        &mut self,
+        class: Class,
+        shape: Shape,
+        template: Option<&'a [u8]>,
+        new: &'a [u8],
+        depth: usize,
+    ) -> Option<usize> {
+        let empty: &[u8] = if shape == Shape::Object { b"{}" } else { b"[]" };
+        let old = template.unwrap_or(empty);
+        let mut old_cursor = Cursor::new(old, 0)?;
+        let mut new_cursor = Cursor::new(new, 0)?;
+        if template.is_none() {
+            self.walk.ops.push(Op::Array { class, array: shape == Shape::Array });
+        }
+        let count = |cursor: &Cursor<'_>| cursor.clone().count(UNIFORM_FROM);
+        let uniform = count(&old_cursor)?.max(count(&new_cursor)?) == UNIFORM_FROM;
+        self.walk.ops.push(Op::Uniform { class, uniform });
+        let matching = if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
+
+        let mut training: Option<(Window, Vec<std::ops::Range<usize>>)> = None;
+        let mut last: Option<Passed<'a>> = None;
+        let mut children = Children::new(class, uniform);
+        let (mut old_index, mut new_index) = (0_usize, 0_usize);
+        loop {
+            let (old_entry, new_entry) = (old_cursor.peek()?, new_cursor.peek()?);
+            let event = match (&old_entry, &new_entry) {
+                (None, None) => {
+                    self.walk.ops.push(Op::EventAtEnd { class, event: Event::Same });
+                    return Some(new_cursor.position() + 1);
+                }
+                (None, Some(_)) => Event::Insert,
+                (Some(_), None) => Event::Remove,
+                (Some(o), Some(n)) => match &matching {
+                    Some(matching) => matching.event(old_index, new_index),
+                    None => match old[o.key.clone()].cmp(&new[n.key.clone()]) {
+                        std::cmp::Ordering::Less => Event::Remove,
+                        std::cmp::Ordering::Equal => Event::Change,
+                        std::cmp::Ordering::Greater => Event::Insert,
+                    },
+                },
+            };
+            match (event, old_entry, new_entry) {
+                (Event::Insert, old_entry, Some(n)) => {
+                    let op = match &old_entry {
+                        None => Op::EventAtEnd { class, event },
+                        Some(o) => {
+                            let end = scan::value_end(old, o.value)?;
+                            Op::Event { class, size: size(uniform, old, end), event }
+                        }
+                    };
+                    self.walk.ops.push(op);
+                    let key = &new[n.key.clone()];
+                    if shape == Shape::Object {
+                        if uniform {
+                            let (window, keys) = match &mut training {
+                                Some(training) => training,
+                                None => {
+                                    training.insert((Window::new(), Cursor::new(old, 0)?.keys()?))
+                                }
+                            };
+                            let range = window.next(old_index, |i| keys[i].len(), keys.len());
+                            let keys = keys[range].iter().map(|k| &old[k.clone()]).collect();
+                            self.walk.ops.push(Op::Train { class, keys });
+                        }
+                        let high = old_entry.as_ref().map(|o| &old[o.key.clone()]);
+                        let low = last.map(|passed| passed.key);
+                        self.check_order(low, key, high);
+                        self.walk.ops.push(Op::Text { class, leaf: None, low, high, text: key });
+                    }
+                    let child = children.of(self.models, key, event);
+                    let template = last.filter(|_| uniform).map(|passed| passed.value);
+                    // A template that is no record for this value is no help.
+                    let template = template.filter(|t| record_fits(t));
+                    let end = n.value + self.insert(child, template, &new[n.value..], depth)?;
+                    last = Some(Passed { key, value: &new[n.value..end] });
+                    new_cursor.step(end);
+                    new_index += 1;
+                }
+                (Event::Remove, Some(o), _) => {
+                    let end = scan::value_end(old, o.value)?;
+                    self.walk.ops.push(Op::Event { class, size: size(uniform, old, end), event });
+                    last = Some(Passed { key: &old[o.key], value: &old[o.value..end] });
+                    old_cursor.step(end);
+                    old_index += 1;
+                }
+                (_, Some(o), Some(n)) => {
+                    let end = scan::value_end(old, o.value)?;
+                    let size = size(uniform, old, end);
+                    let old_value = &old[o.value..end];
+                    let rest = &new[n.value..];
+                    let same = rest.starts_with(old_value)
+                        && matches!(rest.get(old_value.len()), Some(b',' | b'}' | b']'));
+                    let event = if same { Event::Same } else { Event::Change };
+                    self.walk.ops.push(Op::Event { class, size, event });
+                    let new_end = if same {
+                        n.value + old_value.len()
+                    } else {
+                        let child = children.of(self.models, &old[o.key.clone()], event);
+                        n.value + self.value(child, Some(old_value), rest, depth + 1)?
+                    };
+                    last = Some(Passed { key: &old[o.key], value: old_value });
+                    old_cursor.step(end);
+                    new_cursor.step(new_end);
+                    old_index += 1;
+                    new_index += 1;
+                }
+                // Each event above was chosen for the entries that there are.
+                _ => return None,
+            }
+        }
+    }
+
+    /// Tells the value of a new entry: as a record like its template, or from nothing.
+    fn insert(
+        &mut self,
+        class: Class,
+        template: Option<&'a [u8]>,
+        new: &'a [u8],
+        depth: usize,
+    ) -> Option<usize> {
+        let Some(template) = template else { return self.value(class, None, new, depth + 1) };
+        if record(template, new).is_some() {
+            return self.value(class, Some(template), new, depth + 1);
+        }
+        // The reader has the template and must be told that it does not serve.
+        let before = self.walk.ops.len();
+        let end = self.value(class, None, new, depth + 1)?;
+        if let Some(Op::Kind { template: told, .. }) = self.walk.ops.get_mut(before) {
+            *told = Some(template);
+        }
+        if let Some(Op::Text { low, .. }) = self.walk.ops.get_mut(before + 1) {
+            *low = Some(template);
+        }
+        Some(end)
+    }
+
+    fn check_order(&mut self, low: Option<&[u8]>, key: &[u8], high: Option<&[u8]>) {
+        if self.walk.unsorted {
+            return;
+        }
+        let symbols = |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
+        let sorted = if high.is_some() { Sorted::Between } else { Sorted::AfterLow };
+        let (Some(low), Some(key), Some(high)) = (symbols(low), symbols(Some(key)), symbols(high))
+        else {
+            return;
+        };
+        self.walk.unsorted = !text::Neighbours { low: &low, high: &high, sorted }.hold_for(&key);
+    }
+}
+
+/// The size that an event may depend on.
+fn size(uniform: bool, text: &[u8], end: usize) -> usize {
+    if uniform { scan::size_of_last_integer(text, end) } else { 0 }
+}
+
+/// A leaf's bytes, without quotes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Bytes<'a> {
+    Number(&'a [u8]),
+    Text(&'a [u8]),
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) fn new(text: &'a [u8], leaf: &scan::Leaf) -> Self {
+        match leaf.form {
+            Form::Number => Self::Number(&text[leaf.range.clone()]),
+            Form::Text => Self::Text(&text[leaf.range.clone()]),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Number(bytes) | Self::Text(bytes) => bytes,
+        }
+    }
+}
+
+/// What a template's leaf lets one expect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum LeafForm {
+    Integer(i64),
+    Time(i64),
+    Hex(usize),
+    Text,
+}
+
+pub(super) fn form_of(leaf: &Bytes<'_>) -> LeafForm {
+    match leaf {
+        Bytes::Number(text) => int::parse(text).map_or(LeafForm::Text, LeafForm::Integer),
+        Bytes::Text(text) => {
+            if text.len() >= 8 && text.len() % 2 == 0 && is_hex(text) {
+                LeafForm::Hex(text.len())
+            } else {
+                time::parse(text).map_or(LeafForm::Text, LeafForm::Time)
+            }
+        }
+    }
+}
+
+fn is_hex(text: &[u8]) -> bool {
+    text.iter().all(|&b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// How many leaves a template has, if it can serve as a record.
+pub(super) fn leaf_count(template: &[u8]) -> Option<usize> {
+    let mut leaves = Leaves::new(template, 0);
+    let mut count = 0;
+    while leaves.next()?.is_some() {
+        count += 1;
+        if count > MAX_LEAVES {
+            return None;
+        }
+    }
+    Some(count)
+}
+
+/// Whether a value can be the template of a new entry.
+pub(super) fn record_fits(template: &[u8]) -> bool {
+    template.len() <= 4_096 && leaf_count(template).is_some()
+}
+
+/// The leaves of two values that are the same but for those, and where the new value ends.
+#[expect(
+    clippy::type_complexity,
+    reason = "pairs of leaves and an end; a struct would be used once"
+)]
+fn record<'a>(old: &'a [u8], new: &'a [u8]) -> Option<(Vec<(Bytes<'a>, Bytes<'a>)>, usize)> {
+    let (mut old_leaves, mut new_leaves) = (Leaves::new(old, 0), Leaves::new(new, 0));
+    let (mut old_at, mut new_at) = (0, 0);
+    let mut pairs = Vec::new();
+    loop {
+        let (old_leaf, new_leaf) = (old_leaves.next()?, new_leaves.next()?);
+        match (old_leaf, new_leaf) {
+            (Some(o), Some(n)) => {
+                if pairs.len() == MAX_LEAVES
+                    || o.form != n.form
+                    || old[old_at..o.range.start] != new[new_at..n.range.start]
+                {
+                    return None;
+                }
+                (old_at, new_at) = (o.range.end, n.range.end);
+                pairs.push((Bytes::new(old, &o), Bytes::new(new, &n)));
+            }
+            (None, None) => {
+                let (old_end, new_end) = (old_leaves.position(), new_leaves.position());
+                return (old[old_at..old_end] == new[new_at..new_end]).then_some((pairs, new_end));
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Which elements of two arrays belong together: equal ones at both ends, and then one for one.
+#[derive(Debug)]
+struct Matching {
+    head: usize,
+    old_middle: usize,
+    new_middle: usize,
+}
+
+fn match_elements(old: &[u8], new: &[u8]) -> Option<Matching> {
+    let (old, new) = (elements(old)?, elements(new)?);
+    let head = old.iter().zip(&new).take_while(|(o, n)| o == n).count();
+    let tail =
+        old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(o, n)| o == n).count();
+    Some(Matching {
+        head,
+        old_middle: old.len() - head - tail,
+        new_middle: new.len() - head - tail,
+    })
+}
+
+fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut cursor = Cursor::new(text, 0)?;
+    let mut found = Vec::new();
+    while let Some(entry) = cursor.peek()? {
+        let end = scan::value_end(text, entry.value)?;
+        found.push(&text[entry.value..end]);
+        cursor.step(end);
+    }
+    Some(found)
+}
+
+impl Matching {
+    fn event(&self, old_index: usize, new_index: usize) -> Event {
+        let (old_done, new_done) =
+            (old_index.wrapping_sub(self.head), new_index.wrapping_sub(self.head));
+        let in_middle = old_index >= self.head && new_index >= self.head;
+        if in_middle && (old_done < self.old_middle) != (new_done < self.new_middle) {
+            return if old_done < self.old_middle { Event::Remove } else { Event::Insert };
+        }
+        Event::Change
+    }
+}
