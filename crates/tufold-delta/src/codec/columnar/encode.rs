@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::coder::{Coder, Writer};
 use super::int::Mode;
 use super::models::{Class, ColumnName, Context, Event, Models};
-use super::text::{self, Neighbours, Sorted};
+use super::text::{self, Neighbours, Room, Sorted};
 use super::walk::{Op, Walk, leaf_count};
 use crate::log2::log2_fp;
 
@@ -15,6 +15,7 @@ const SAMPLE: usize = 4_096;
 /// Chooses the contexts of events and the modes of integer columns.
 pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
     models.context = cheapest_context(&walk.ops);
+    models.room = Room::for_symbols(walk.ops.iter().map(symbols).sum());
     let mut columns: HashMap<ColumnName, Vec<(i64, i64)>> = HashMap::new();
     for op in &walk.ops {
         if let Op::Number { class, leaf, unit, template, value } = *op {
@@ -26,6 +27,16 @@ pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
     }
     models.modes =
         columns.into_iter().map(|(name, pairs)| (name, Mode::cheapest(&pairs))).collect();
+}
+
+/// About how many symbols of strings an operation brings.
+fn symbols(op: &Op<'_>) -> usize {
+    // A path with a digest in it has about half as many symbols as characters.
+    match op {
+        Op::Text { text, .. } => text.len() / 2,
+        Op::Train { keys, .. } => keys.iter().map(|key| key.len() / 2).sum(),
+        _ => 0,
+    }
 }
 
 /// The exact cost of counting, for each of the four contexts.

@@ -8,8 +8,7 @@ const SUREST: u32 = 12;
 
 /// The probability, of 65,536, at a position.
 pub(super) fn squash(position: i32) -> u32 {
-    let clamped = position.clamp(-END, END);
-    SQUASH[usize::try_from(clamped + END).unwrap_or(0)]
+    SQUASH[(position.clamp(-END, END) + END).cast_unsigned() as usize]
 }
 
 /// The position of a probability of 65,536.
@@ -72,12 +71,13 @@ impl Chance {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a share of a 22-bit error has 22 bits")]
     pub(super) fn learn(&mut self, bit: bool) {
-        let share = i64::from(SHARES[self.seen as usize]);
+        let share = i64::from(SHARES[self.seen as usize & (SLOWEST - 1)]);
         let target = if bit { (1 << 22) - 1 } else { 0 };
         let step = (target - i64::from(self.ones)) * share >> 16;
-        self.ones = self.ones.saturating_add_signed(i32::try_from(step).unwrap_or(0));
-        self.seen = (self.seen + 1).min(SLOWEST as u32 - 1);
+        self.ones = self.ones.wrapping_add_signed(step as i32);
+        self.seen += u32::from(self.seen < SLOWEST as u32 - 1);
     }
 }
 
@@ -106,24 +106,25 @@ impl<const N: usize> Mixer<N> {
 
     #[inline]
     pub(super) fn position(&self, context: usize, inputs: &[i32; N]) -> i32 {
-        let sum: i64 = inputs
-            .iter()
-            .zip(&self.weights[context])
-            .map(|(&x, &w)| i64::from(x) * i64::from(w))
-            .sum();
-        i32::try_from(sum >> 16).unwrap_or(0).clamp(-END, END)
+        let weights = &self.weights[context];
+        let mut sum = 0_i32;
+        for i in 0..N {
+            // Inputs have 12 bits and weights rarely 20; should a sum wrap, it wraps on both sides.
+            sum = sum.wrapping_add(inputs[i].wrapping_mul(weights[i] >> 4));
+        }
+        (sum >> 12).clamp(-END, END)
     }
 
     /// Moves the weights by how wrong `probability` (of one, in 65,536) was.
     #[inline]
     pub(super) fn learn(&mut self, context: usize, inputs: &[i32; N], probability: u32, bit: bool) {
         let rate = &mut self.rates[context];
-        let error = (if bit { 65_535 } else { 0 } - i64::from(probability)) * i64::from(*rate);
+        let error = (if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate >> 10;
         *rate = (*rate - (*rate >> 6)).max(LAST_RATE);
-        for (weight, &input) in self.weights[context].iter_mut().zip(inputs) {
-            let step = (i64::from(input) * error + (1 << 21)) >> 22;
-            *weight =
-                weight.saturating_add(i32::try_from(step).unwrap_or(0)).clamp(-(1 << 20), 1 << 20);
+        let weights = &mut self.weights[context];
+        for i in 0..N {
+            let step = (inputs[i] * error + (1 << 11)) >> 12;
+            weights[i] = weights[i].wrapping_add(step);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `columnar`: what changed between two canonical JSON documents, column by column.
 //!
-//! The payload: a byte of flags, then if flagged a length and as many raw bytes (hex digits mostly), then the stream of
+//! The payload: nothing at all if the document stayed as it was; else a byte of flags, then if flagged a length and as many raw bytes (hex digits mostly), then the stream of
 //! the range coder. `FORMAT.md` has each decision in order.
 
 mod coder;
@@ -20,13 +20,14 @@ use coder::Reader;
 use decode::Decoder;
 use models::{Context, Models};
 use out::Out;
+use text::Room;
 
 const BY_LAST_EVENT: u8 = 1;
 const BY_SIZE: u8 = 2;
 const UNSORTED: u8 = 4;
 const RAW: u8 = 8;
-/// The result is the prediction, and nothing follows.
-const EQUAL: u8 = 16;
+/// The flag byte's upper half is the room for strings.
+const ROOM_SHIFT: u32 = 4;
 
 /// Strings get at most this many symbols for each byte of payload, and as many again for nothing.
 const SYMBOLS_PER_BYTE: u64 = 64;
@@ -34,15 +35,14 @@ const FREE_SYMBOLS: u64 = 1 << 16;
 
 pub(crate) fn encode(base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {
     if base == Some(new) {
-        return Ok(vec![EQUAL]);
+        return Ok(Vec::new());
     }
     let declined = |why| Error::Declined { codec: Codec::Columnar, why };
-    let base_len = base.map_or(0, <[u8]>::len);
-    let mut models = Models::new(Context::default(), base_len, new.len());
+    let mut models = Models::new(Context::default(), Room::default());
     let walk = walk::walk(base, new, &mut models).ok_or(declined("it is not compact JSON"))?;
     encode::choose(&mut models, &walk);
     let (raw, stream) = encode::code(&mut models, &walk);
-    let mut flags = 0;
+    let mut flags = models.room.number() << ROOM_SHIFT;
     for (flag, set) in [
         (BY_LAST_EVENT, models.context.last_event),
         (BY_SIZE, models.context.size),
@@ -70,16 +70,14 @@ pub(crate) fn apply(
     _: &Limits,
 ) -> Result<Vec<u8>, Error> {
     let max_symbols = max_symbols(payload);
-    let (&flags, mut rest) = payload.split_first().ok_or(Error::Damaged("the payload is empty"))?;
-    if flags == EQUAL {
-        let base = base.filter(|b| b.len() == result_len && rest.is_empty());
+    let Some((&flags, mut rest)) = payload.split_first() else {
+        let base = base.filter(|b| b.len() == result_len);
         return base
             .map(<[u8]>::to_vec)
-            .ok_or(Error::Damaged("it equals a prediction that it cannot equal"));
-    }
-    if flags >= EQUAL {
-        return Err(Error::Unsupported { what: "columnar flags", value: flags });
-    }
+            .ok_or(Error::Damaged("an empty payload for a new document"));
+    };
+    let unknown = Error::Unsupported { what: "columnar flags", value: flags };
+    let room = Room::from_number(flags >> ROOM_SHIFT).ok_or(unknown)?;
     let mut raw: &[u8] = &[];
     if flags & RAW != 0 {
         let len = varint::read(&mut rest)?;
@@ -92,7 +90,7 @@ pub(crate) fn apply(
         base: base_bytes,
         raw,
         reader: Reader::new(rest),
-        models: Models::new(context, base_bytes.len(), result_len),
+        models: Models::new(context, room),
         out: Out::new(base_bytes, result_len),
         unsorted: flags & UNSORTED != 0,
         max_symbols,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::coder::{Coder, Odds, Training};
 use super::int::{self, Mode};
-use super::text::{self, Neighbours};
+use super::text::{self, Neighbours, Room};
 
 /// More classes than this share the last one, so that a crafted document cannot fill the memory.
 const MAX_CLASSES: u32 = 4_096;
@@ -74,7 +74,7 @@ pub(super) struct Models {
     classes: Vec<ClassModel>,
     numbers: HashMap<(Class, Vec<u8>), Class>,
     text: Option<Box<text::Model>>,
-    text_room: usize,
+    pub(super) room: Room,
     /// Symbols of strings coded or trained on so far: the costly part of the work.
     pub(super) symbols: u64,
 }
@@ -154,14 +154,14 @@ impl Default for ClassModel {
 }
 
 impl Models {
-    pub(super) fn new(context: Context, base_len: usize, new_len: usize) -> Self {
+    pub(super) fn new(context: Context, room: Room) -> Self {
         Self {
             context,
             modes: HashMap::new(),
             classes: vec![ClassModel::default()],
             numbers: HashMap::new(),
             text: None,
-            text_room: (base_len.max(new_len) / 4).clamp(1 << 10, 1 << 15),
+            room,
             symbols: 0,
         }
     }
@@ -364,7 +364,7 @@ impl Models {
         symbols: &[u8],
         limit: usize,
     ) -> Option<Vec<u8>> {
-        let room = self.text_room;
+        let room = self.room;
         let model = self.text.get_or_insert_with(|| Box::new(text::Model::new(room)));
         let found = model.code(coder, column(class, leaf), neighbours, symbols, limit)?;
         self.symbols += found.len() as u64 + 1;
@@ -428,7 +428,7 @@ pub(super) struct Window {
 }
 
 /// Bytes of keys learned at the first new key.
-const FIRST_BYTES: usize = 48 * 1024;
+const FIRST_BYTES: usize = 2 * 1024;
 /// Keys learned around each later one.
 const NEAR: usize = 4;
 

@@ -128,15 +128,39 @@ const HASHED: usize = 9;
 const MATCHES: usize = 4;
 const INPUTS: usize = HASHED + MATCHES + 1;
 
+/// How many symbols a model has room for; the writer says, since it alone knows how many there will be.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Room(u8);
+
+impl Room {
+    /// The largest room takes 4.7 MB.
+    pub(super) const LARGEST: u8 = 7;
+
+    /// Enough for so many symbols, or the largest.
+    pub(super) fn for_symbols(symbols: usize) -> Self {
+        let bits = symbols.max(1).ilog2().clamp(7, 7 + u32::from(Self::LARGEST));
+        Self(u8::try_from(bits - 7).unwrap_or(Self::LARGEST))
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        (number <= Self::LARGEST).then_some(Self(number))
+    }
+
+    pub(super) fn number(self) -> u8 {
+        self.0
+    }
+}
+
 /// What is learned from all the strings of a document.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// A check byte and two four-bit counts for each hashed context and bit.
-    slots: Vec<u16>,
-    slot_bits: u32,
+    /// For each hashed context and half of a symbol a check byte, then two four-bit counts for each bit.
+    buckets: Vec<[u8; 16]>,
+    bucket_bits: u32,
     /// What the counts have turned out to mean.
     meaning: Vec<Chance>,
     matches: Vec<Chance>,
+    beyond_ascii: Chance,
     by_match: Mixer<INPUTS>,
     by_place: Mixer<INPUTS>,
     last_stage: Vec<Chance>,
@@ -145,16 +169,15 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// A model with room for about `symbols` symbols.
-    pub(super) fn new(symbols: usize) -> Self {
-        let slot_bits = (symbols.max(1).ilog2() + 3).clamp(12, 18);
+    pub(super) fn new(room: Room) -> Self {
+        let bucket_bits = 8 + u32::from(room.0);
         let by_counts = (0..256).map(|counts: u32| {
             let (zeros, ones) = (counts >> 4, counts & 15);
             Chance::new((65_536 * (5 * ones + 2) / (5 * (zeros + ones) + 4)).min(65_535), 6)
         });
         Self {
-            slots: vec![0; HASHED << slot_bits],
-            slot_bits,
+            buckets: vec![[0; 16]; HASHED << bucket_bits],
+            bucket_bits,
             meaning: (0..HASHED).flat_map(|_| by_counts.clone()).collect(),
             matches: (0..MATCHES * 64 * 2)
                 .map(|i| {
@@ -163,6 +186,7 @@ impl Model {
                     Chance::new(if i % 2 == 1 { right } else { 65_536 - right }, 4)
                 })
                 .collect(),
+            beyond_ascii: Chance::new(400, 40),
             by_match: Mixer::new(64, (1 << 16) * 3 / 10),
             by_place: Mixer::new(256, (1 << 16) * 3 / 10),
             last_stage: (0..256 * 33)
@@ -211,10 +235,23 @@ impl Model {
         let guesses = state.guesses(found, &self.past);
         let (floor, ceiling) = state.bounds();
         let match_set = state.match_set(&guesses);
-        let mask = (1_u32 << self.slot_bits) - 1;
+        let mut buckets = [0_usize; HASHED];
         let mut node = 1_u32;
         for shift in (0..8).rev() {
+            if shift == 7 || shift == 3 {
+                for (i, bucket) in buckets.iter_mut().enumerate() {
+                    *bucket = self.bucket(i, hashes[i], node);
+                }
+            }
             let wanted_bit = wanted >> shift & 1 == 1;
+            if shift == 7 {
+                // Hardly any string has more than ASCII: not worth a mix.
+                let ones = self.beyond_ascii.probability().clamp(8, 65_528);
+                let bit = coder.bit(wanted_bit, 65_536 - ones, ones);
+                self.beyond_ascii.learn(bit);
+                node = 2 | u32::from(bit);
+                continue;
+            }
             // Bits that the sorted neighbours leave no choice about are free.
             let zero_to = ((node << 1 | 1) << shift) - 1 - 256;
             let one_from = ((node << 1 | 1) << shift) - 256;
@@ -222,31 +259,24 @@ impl Model {
                 node = node << 1 | u32::from(zero_to < floor);
                 continue;
             }
+            // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
+            let depth = 3 - (shift & 3);
+            let place = (1 << depth | node & ((1 << depth) - 1)) as usize;
             let mut inputs = [0_i32; INPUTS];
-            let mut slots = [0_usize; HASHED];
             let mut meanings = [0_usize; HASHED];
             for i in 0..HASHED {
-                let hash = (hashes[i] ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
-                let hash = hash ^ hash >> 15;
-                let slot = (i << self.slot_bits) + (hash & mask) as usize;
-                let check = (hash >> 24) as u16;
-                if self.slots[slot] >> 8 != check {
-                    self.slots[slot] = check << 8;
-                }
-                slots[i] = slot;
-                let counts = usize::from(self.slots[slot] & 0xff);
+                let counts = usize::from(self.buckets[buckets[i]][place]);
                 meanings[i] = i << 8 | counts;
-                inputs[i] =
-                    if counts == 0 { 0 } else { stretch(self.meaning[meanings[i]].probability()) };
+                inputs[i] = stretch(self.meaning[meanings[i]].probability());
             }
-            let mut used = [None; MATCHES];
+            let mut used = [0; MATCHES];
             for (i, guess) in guesses.iter().enumerate() {
                 let Some((symbol, trust)) = *guess else { continue };
                 let expected = u32::from(symbol) | 256;
                 if expected >> (shift + 1) == node {
                     let bit = expected >> shift & 1;
                     let index = (i << 6 | trust) << 1 | bit as usize;
-                    used[i] = Some(index);
+                    used[i] = index + 1;
                     inputs[HASHED + i] = stretch(self.matches[index].probability());
                 }
             }
@@ -255,7 +285,7 @@ impl Model {
             let by_match = self.by_match.position(match_set, &inputs);
             let by_place = self.by_place.position(place_set, &inputs);
             let mixed = (by_match + by_place) >> 1;
-            let coarse = usize::try_from((mixed + 2_048 + 64) >> 7).unwrap_or(0).min(32);
+            let coarse = ((mixed + 2_048 + 64) >> 7).cast_unsigned() as usize;
             let stage = place_set * 33 + coarse;
             let refined = (squash(mixed) * 3 + self.last_stage[stage].probability()) >> 2;
             let ones = refined.clamp(8, 65_528);
@@ -266,16 +296,31 @@ impl Model {
             self.by_place.learn(place_set, &inputs, squash(by_place), bit);
             self.last_stage[stage].learn(bit);
             for i in 0..HASHED {
-                if meanings[i] & 0xff != 0 {
-                    self.meaning[meanings[i]].learn(bit);
-                }
-                self.slots[slots[i]] = counted(self.slots[slots[i]], bit);
+                self.meaning[meanings[i]].learn(bit);
+                let counts = &mut self.buckets[buckets[i]][place];
+                *counts = COUNTED[usize::from(bit)][usize::from(*counts)];
             }
-            for index in used.into_iter().flatten() {
-                self.matches[index].learn(bit);
+            for index in used {
+                if index > 0 {
+                    self.matches[index - 1].learn(bit);
+                }
             }
         }
         (node & 0xff) as u8
+    }
+
+    /// Where the counts for the next four bits of a context are; they are cleared if they were another's.
+    #[inline]
+    fn bucket(&mut self, context: usize, hash: u32, node: u32) -> usize {
+        let hash = (hash ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
+        let index = (context << self.bucket_bits) + (hash >> (32 - self.bucket_bits)) as usize;
+        let check = (hash & 0xff) as u8;
+        let bucket = &mut self.buckets[index];
+        if bucket[0] != check {
+            *bucket = [0; 16];
+            bucket[0] = check;
+        }
+        index
     }
 
     /// Keeps the string so far for later matches and follows or looks for one.
@@ -299,15 +344,24 @@ impl Model {
 }
 
 /// One more zero or one; a surprise halves what spoke against it.
-#[inline]
-fn counted(slot: u16, bit: bool) -> u16 {
-    let (mut zeros, mut ones) = (slot >> 4 & 15, slot & 15);
-    let (same, other) = if bit { (&mut ones, &mut zeros) } else { (&mut zeros, &mut ones) };
-    *same = (*same + 1).min(15);
-    if *other > 2 {
-        *other = *other / 2 + 1;
+const COUNTED: [[u8; 256]; 2] = {
+    let mut table = [[0; 256]; 2];
+    let mut counts = 0;
+    while counts < 256 {
+        let (zeros, ones) = (counts as u8 >> 4, counts as u8 & 15);
+        table[0][counts] = up(zeros) << 4 | halved(ones);
+        table[1][counts] = halved(zeros) << 4 | up(ones);
+        counts += 1;
     }
-    slot & 0xff00 | zeros << 4 | ones
+    table
+};
+
+const fn up(count: u8) -> u8 {
+    if count < 15 { count + 1 } else { 15 }
+}
+
+const fn halved(count: u8) -> u8 {
+    if count > 2 { count / 2 + 1 } else { count }
 }
 
 /// Where one string stands.
@@ -499,7 +553,8 @@ mod tests {
 
     fn round_trip(texts: &[&str], sorted: Sorted) -> Vec<usize> {
         let mut sizes = Vec::new();
-        let (mut writing, mut reading) = (Model::new(4_096), Model::new(4_096));
+        let (mut writing, mut reading) =
+            (Model::new(Room::for_symbols(4_096)), Model::new(Room::for_symbols(4_096)));
         let mut low = Vec::new();
         for text in texts {
             let mut hex = Vec::new();
@@ -550,7 +605,7 @@ mod tests {
 
     #[test]
     fn an_endless_string_is_stopped() {
-        let mut model = Model::new(64);
+        let mut model = Model::new(Room::default());
         for _ in 0..8 {
             model.code(&mut Training, 0, Neighbours::default(), &[b'a'; 2_000], usize::MAX);
         }
