@@ -128,13 +128,11 @@ impl Coder for Reader<'_> {
     #[inline]
     fn bit(&mut self, _: bool, zeros: u32, ones: u32) -> bool {
         let split = self.range / u64::from(zeros + ones) * u64::from(zeros);
+        // Without a branch: what the stream decides is what a processor cannot foresee.
         let bit = self.code >= split;
-        if bit {
-            self.code -= split;
-            self.range -= split;
-        } else {
-            self.range = split;
-        }
+        let mask = u64::from(bit).wrapping_neg();
+        self.code -= split & mask;
+        self.range = (self.range - split) & mask | split & !mask;
         self.normalise();
         bit
     }
@@ -199,11 +197,8 @@ impl Odds {
     #[inline]
     pub(super) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
         let bit = coder.bit(bit, self.zeros, self.ones);
-        if bit {
-            self.ones += 2;
-        } else {
-            self.zeros += 2;
-        }
+        self.ones += u32::from(bit) * 2;
+        self.zeros += u32::from(!bit) * 2;
         if self.zeros + self.ones >= 1 << 30 {
             self.zeros = self.zeros / 2 + 1;
             self.ones = self.ones / 2 + 1;

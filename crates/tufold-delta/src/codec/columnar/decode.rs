@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::coder::Reader;
 use super::encode::sorting;
-use super::models::{Children, Class, Event, Kind, MAX_LEAVES, Models, ROOT, Unit, Window};
+use super::models::{
+    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
+};
 use super::out::Out;
 use super::scan::{self, Cursor, Leaves, Shape};
 use super::text::{self, Neighbours, Sorted};
@@ -86,42 +88,45 @@ impl Decoder<'_> {
             .kind(&mut self.reader, class, leaves, old.is_some(), Kind::Literal)
             .ok_or(IMPOSSIBLE)?;
         match (kind, template) {
-            (Kind::Record(mask), Template::Old(at)) => {
-                self.record(class, &base[at..], Some(at), mask)
+            (Kind::Record(mask, form), Template::Old(at)) => {
+                self.record(class, &base[at..], Some(at), (mask, form))
             }
-            (Kind::Record(mask), _) => self.record(class, old.ok_or(IMPOSSIBLE)?, None, mask),
+            (Kind::Record(mask, form), _) => {
+                self.record(class, old.ok_or(IMPOSSIBLE)?, None, (mask, form))
+            }
             (Kind::Merge, _) if depth >= MAX_DEPTH => Err(IMPOSSIBLE),
             (Kind::Merge, Template::Old(at)) => self.merge(class, at, depth),
             (Kind::Merge, _) => self.build(class, depth),
             (Kind::Literal, Template::Old(at)) => {
                 let end = scan::value_end(base, at).ok_or(MALFORMED)?;
-                self.string(class, Some(MAX_LEAVES), Some(&base[at..end]), None)?;
+                self.string(class, Some(LITERAL), Some(&base[at..end]), None)?;
                 Ok(end)
             }
             (Kind::Literal, _) => {
-                self.string(class, Some(MAX_LEAVES), old, None)?;
+                self.string(class, Some(LITERAL), old, None)?;
                 Ok(0)
             }
         }
     }
 
     /// Writes a record like its template but for the leaves in `mask`. `origin` is where the template is in the base.
+    #[inline]
     fn record(
         &mut self,
         class: Class,
         old: &[u8],
         origin: Option<usize>,
-        mask: u32,
+        (mask, form): (u32, models::Leaves),
     ) -> Result<usize, Error> {
         let mut leaves = Leaves::new(old, 0);
-        let (mut copied, mut index) = (0, 0);
+        let (mut copied, mut index) = (0, 0_u8);
         while let Some(leaf) = leaves.next().ok_or(MALFORMED)? {
-            if index < MAX_LEAVES && mask >> index & 1 == 1 {
+            if usize::from(index) < MAX_LEAVES && mask >> index & 1 == 1 {
                 self.piece(old, origin, copied..leaf.range.start)?;
-                self.leaf(class, index, &Bytes::new(old, &leaf))?;
+                self.leaf(class, index, &Bytes::new(old, &leaf), form)?;
                 copied = leaf.range.end;
             }
-            index += 1;
+            index = index.saturating_add(1);
         }
         let end = leaves.position();
         self.piece(old, origin, copied..end)?;
@@ -141,9 +146,19 @@ impl Decoder<'_> {
         }
     }
 
-    fn leaf(&mut self, class: Class, leaf: usize, old: &Bytes<'_>) -> Result<(), Error> {
+    #[inline]
+    fn leaf(
+        &mut self,
+        class: Class,
+        leaf: u8,
+        old: &Bytes<'_>,
+        leaves: models::Leaves,
+    ) -> Result<(), Error> {
         let form = form_of(old);
-        if form == LeafForm::Text || !self.models.regular(&mut self.reader, class, leaf, true) {
+        let mixed = leaves == models::Leaves::Mixed;
+        if form == LeafForm::Text
+            || mixed && !self.models.regular(&mut self.reader, class, leaf, true)
+        {
             return self.string(class, Some(leaf), Some(old.bytes()), None);
         }
         match form {
@@ -176,7 +191,7 @@ impl Decoder<'_> {
     fn string(
         &mut self,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         low: Option<&[u8]>,
         high: Option<&[u8]>,
     ) -> Result<(), Error> {
@@ -217,7 +232,7 @@ impl Decoder<'_> {
     fn finish_string(
         &mut self,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         low: Option<&[u8]>,
         bytes: &[u8],
     ) -> Result<(), Error> {

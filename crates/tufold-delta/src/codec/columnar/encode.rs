@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::coder::{Coder, Writer};
 use super::int::Mode;
-use super::models::{Class, ColumnName, Context, Event, Models};
+use super::models::{Class, ColumnName, Context, Event, Kind, Leaves, Models};
 use super::text::{self, Neighbours, Room, Sorted};
-use super::walk::{Op, Walk, leaf_count};
+use super::walk::{Op, TextOp, Walk};
 use crate::log2::log2_fp;
 
 /// At most so many values of a column decide how it is coded.
-const SAMPLE: usize = 4_096;
+const SAMPLE: usize = 2_048;
 
 /// Chooses the contexts of events and the modes of integer columns.
 pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
@@ -33,7 +33,7 @@ pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
 fn symbols(op: &Op<'_>) -> usize {
     // A path with a digest in it has about half as many symbols as characters.
     match op {
-        Op::Text { text, .. } => text.len() / 2,
+        Op::Text(op) => op.text.len() / 2,
         Op::Train { keys, .. } => keys.iter().map(|key| key.len() / 2).sum(),
         _ => 0,
     }
@@ -65,6 +65,9 @@ fn cheapest_context(ops: &[Op<'_>]) -> Context {
         }
         run.1 = event;
     }
+    let totals =
+        counts.values().map(|counts| counts.iter().map(|[same, other]| same + other).sum());
+    let costs = Costs::up_to(totals.max().unwrap_or(0));
     let cost = |context: &Context| -> u64 {
         let of_class = |counts: &[[u32; 2]]| -> u64 {
             let mut merged = vec![[0_u32; 2]; Context::COUNT];
@@ -74,24 +77,47 @@ fn cheapest_context(ops: &[Op<'_>]) -> Context {
                 merged[last << 7 | size][0] += same;
                 merged[last << 7 | size][1] += other;
             }
-            merged.iter().map(|&[same, other]| cost_of_counts(same, other)).sum()
+            merged.iter().map(|&[same, other]| costs.of(same, other)).sum()
         };
         counts.values().map(|counts| of_class(counts)).sum()
     };
-    contexts.into_iter().min_by_key(cost).unwrap_or_default()
+    // Looking back and looking ahead cost a reader time; for less than three bytes it is spared that.
+    let dear = |context: &Context| u64::from(context.size) + u64::from(context.last_event);
+    contexts.into_iter().min_by_key(|c| cost(c) + (dear(c) * 24 << 16)).unwrap_or_default()
 }
 
 /// What a Krichevsky-Trofimov coder spends on so many of each, in bits with 16 fractional bits.
-fn cost_of_counts(zeros: u32, ones: u32) -> u64 {
-    let product = |count: u32| (0..u64::from(count)).map(|i| log2_fp(2 * i + 1)).sum::<u64>();
-    let total: u64 = (0..u64::from(zeros + ones)).map(|i| log2_fp(2 * i + 2)).sum();
-    total.saturating_sub(product(zeros) + product(ones))
+struct Costs {
+    /// Sums of log2(2 i + 1) and of log2(2 i + 2) for i below the index.
+    odd: Vec<u64>,
+    even: Vec<u64>,
+}
+
+impl Costs {
+    fn up_to(count: u32) -> Self {
+        let sums = |offset: u64| {
+            let mut sum = 0;
+            let terms = (0..u64::from(count)).map(move |i| log2_fp(2 * i + offset));
+            let running = terms.map(|term| {
+                sum += term;
+                sum
+            });
+            std::iter::once(0).chain(running).collect()
+        };
+        Self { odd: sums(1), even: sums(2) }
+    }
+
+    fn of(&self, zeros: u32, ones: u32) -> u64 {
+        let total = self.even[(zeros + ones) as usize];
+        total.saturating_sub(self.odd[zeros as usize] + self.odd[ones as usize])
+    }
 }
 
 /// Codes all operations. Returns the raw bytes and the stream; `None` if a string is too long for the model.
 pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
     let mut writer = Writer::new();
     let mut raw = Vec::new();
+    let mut form = Leaves::Regular;
     for op in &walk.ops {
         match op {
             Op::Event { class, size, event } => {
@@ -107,30 +133,28 @@ pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
                 models.array(&mut writer, *class, *array);
             }
             Op::Kind { class, template, kind } => {
-                let leaves = || leaf_count(template.unwrap_or_default());
+                form = if let Kind::Record(_, form) = kind { *form } else { Leaves::Regular };
+                let leaves = || template.map(usize::from);
                 models.kind(&mut writer, *class, leaves, template.is_some(), *kind);
             }
             Op::Number { class, leaf, unit, template, value } => {
-                models.regular(&mut writer, *class, *leaf, true);
+                if form == Leaves::Mixed {
+                    models.regular(&mut writer, *class, *leaf, true);
+                }
                 models.integer(&mut writer, (*class, *leaf, *unit), *template, *value);
             }
             Op::Hex { class, leaf, digits } => {
-                models.regular(&mut writer, *class, *leaf, true);
+                if form == Leaves::Mixed {
+                    models.regular(&mut writer, *class, *leaf, true);
+                }
                 text::read_hex(digits, &mut raw);
             }
             Op::Irregular { class, leaf } => {
                 models.regular(&mut writer, *class, *leaf, false);
             }
-            Op::Text { class, leaf, low, high, text } => {
-                let sorted = sorting(*leaf, high.is_some(), walk.unsorted);
-                code_text(
-                    models,
-                    &mut writer,
-                    &mut raw,
-                    (*class, *leaf),
-                    (*low, *high, sorted),
-                    text,
-                );
+            Op::Text(op) => {
+                let sorted = sorting(op.leaf, op.high.is_some(), walk.unsorted);
+                code_text(models, &mut writer, &mut raw, op, sorted);
             }
             Op::Train { class, keys } => models.train(*class, keys.iter().copied()),
         }
@@ -139,7 +163,7 @@ pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Keys stand in order; other strings do not.
-pub(super) fn sorting(leaf: Option<usize>, has_high: bool, unsorted: bool) -> Sorted {
+pub(super) fn sorting(leaf: Option<u8>, has_high: bool, unsorted: bool) -> Sorted {
     match (leaf, has_high) {
         _ if unsorted => Sorted::No,
         (None, true) => Sorted::Between,
@@ -152,10 +176,10 @@ fn code_text(
     models: &mut Models,
     coder: &mut impl Coder,
     raw: &mut Vec<u8>,
-    (class, leaf): (Class, Option<usize>),
-    (low, high, sorted): (Option<&[u8]>, Option<&[u8]>, Sorted),
-    text: &[u8],
+    op: &TextOp<'_>,
+    sorted: Sorted,
 ) {
+    let &TextOp { class, leaf, low, high, text } = op;
     if let Some(low) = low
         && let Some(next) = models.successor(class, leaf, low)
     {

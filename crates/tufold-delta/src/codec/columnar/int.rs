@@ -37,7 +37,9 @@ impl Mode {
 
     /// The cheapest for these pairs of template and value.
     pub(super) fn cheapest(pairs: &[(i64, i64)]) -> Self {
-        if pairs.len() < 2 {
+        if pairs.len() < 2
+            || pairs.iter().all(|&(template, value)| value.wrapping_sub(template) == 1)
+        {
             return Self::DEFAULT;
         }
         let cost = |mode: &Self| {
@@ -122,6 +124,10 @@ const LEARNED_BITS: u32 = 10;
 /// An unsigned number: its length in bits, then the bits below the leading one, highest first.
 #[derive(Debug)]
 pub(super) struct Magnitude {
+    /// The length that most numbers had, how sure that is, and whether it is the length.
+    common: usize,
+    votes: u32,
+    is_common: Odds,
     len_bits: [Odds; 128],
     below: Vec<Vec<Odds>>,
 }
@@ -132,13 +138,18 @@ impl Default for Magnitude {
         // Lengths from 64 and from 32 bits are rare.
         len_bits[1] = Odds::prior(31, 1);
         len_bits[2] = Odds::prior(7, 1);
-        Self { len_bits, below: Vec::new() }
+        Self { common: 0, votes: 0, is_common: Odds::EVEN, len_bits, below: Vec::new() }
     }
 }
 
 impl Magnitude {
-    pub(super) fn code(&mut self, coder: &mut impl Coder, value: u64) -> u64 {
-        let len = u64::BITS - value.leading_zeros();
+    #[inline]
+    fn code_len(&mut self, coder: &mut impl Coder, len: usize) -> usize {
+        // The first length is not compared with anything.
+        if self.votes > 0 && self.is_common.code(coder, len == self.common) {
+            self.votes += 1;
+            return self.common;
+        }
         let mut node = 1_usize;
         for shift in (0..7).rev() {
             let bit = self.len_bits[node].code(coder, len >> shift & 1 == 1);
@@ -146,6 +157,15 @@ impl Magnitude {
         }
         // A damaged stream can name lengths up to 127.
         let len = (node & 127).min(64);
+        self.votes = self.votes.saturating_sub(1);
+        if self.votes == 0 {
+            (self.common, self.votes) = (len, 1);
+        }
+        len
+    }
+
+    pub(super) fn code(&mut self, coder: &mut impl Coder, value: u64) -> u64 {
+        let len = self.code_len(coder, (u64::BITS - value.leading_zeros()) as usize);
         if len < 2 {
             return len as u64;
         }
@@ -175,6 +195,7 @@ impl Magnitude {
 }
 
 /// Reads a decimal integer if it is written the one way that `write` writes it.
+#[inline]
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let negative = digits.len() < text.len();
@@ -195,6 +216,7 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
 }
 
 /// Appends a decimal integer.
+#[inline]
 pub(super) fn write(out: &mut Vec<u8>, value: i64) {
     let mut digits = [0_u8; 20];
     let mut start = digits.len();

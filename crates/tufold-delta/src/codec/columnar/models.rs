@@ -15,6 +15,9 @@ const MAX_CLASSES: u32 = 4_096;
 /// A record has at most this many leaves.
 pub(super) const MAX_LEAVES: usize = 16;
 
+/// The number of a literal's string among the leaves.
+pub(super) const LITERAL: u8 = 16;
+
 /// Names a class.
 pub(super) type Class = u32;
 
@@ -37,12 +40,19 @@ pub(super) enum Event {
 /// How a new value is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
-    /// Its template with other leaves: bit i for leaf i.
-    Record(u32),
+    /// Its template with other leaves: bit i of the mask for leaf i.
+    Record(u32, Leaves),
     /// Entry by entry.
     Merge,
     /// As a string.
     Literal,
+}
+
+/// Whether all new leaves of a record are of their templates' forms: integers, times, as many hex digits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Leaves {
+    Regular,
+    Mixed,
 }
 
 /// What the decision whether an entry stays depends on; the writer chooses.
@@ -58,9 +68,9 @@ impl Context {
     /// How many contexts there can be.
     pub(super) const COUNT: usize = 4 * 128;
 
-    pub(super) fn index(self, last: Event, size: usize) -> usize {
+    pub(super) fn index(self, last: Event, size: u8) -> usize {
         let last = if self.last_event { last as usize } else { 0 };
-        let size = if self.size { size.min(127) } else { 0 };
+        let size = if self.size { usize::from(size.min(127)) } else { 0 };
         last << 7 | size
     }
 }
@@ -80,7 +90,7 @@ pub(super) struct Models {
 }
 
 /// A leaf of a class as an integer or as a time.
-pub(super) type ColumnName = (Class, usize, Unit);
+pub(super) type ColumnName = (Class, u8, Unit);
 
 /// What an integer counts.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -99,6 +109,7 @@ struct ClassModel {
     last_mask: Option<u32>,
     repeat_mask: Odds,
     record: Odds,
+    mixed: Odds,
     merge: Odds,
     uniform: Odds,
     array: Odds,
@@ -143,6 +154,7 @@ impl Default for ClassModel {
             last_mask: None,
             repeat_mask: Odds::prior(1, 3),
             record: Odds::prior(1, 7),
+            mixed: Odds::prior(7, 1),
             merge: Odds::EVEN,
             uniform: Odds::EVEN,
             array: Odds::prior(7, 1),
@@ -190,7 +202,7 @@ impl Models {
         &mut self,
         coder: &mut C,
         class: Class,
-        size: usize,
+        size: u8,
         event: Event,
     ) -> Event {
         let context = self.context;
@@ -254,19 +266,27 @@ impl Models {
         let model = self.of(class);
         if has_template {
             if let Some(last) = model.last_mask
-                && model.repeat_mask.code(coder, kind == Kind::Record(last))
+                && model.repeat_mask.code(coder, kind == Kind::Record(last, Leaves::Regular))
             {
-                return Some(Kind::Record(last));
+                return Some(Kind::Record(last, Leaves::Regular));
             }
-            if model.record.code(coder, matches!(kind, Kind::Record(_))) {
-                let wanted = if let Kind::Record(mask) = kind { mask } else { 0 };
+            if model.record.code(coder, matches!(kind, Kind::Record(..))) {
+                let (wanted, form) = if let Kind::Record(mask, form) = kind {
+                    (mask, form)
+                } else {
+                    (0, Leaves::Regular)
+                };
                 let mut mask = 0;
                 for leaf in 0..leaves()? {
                     let differs = model.leaf_differs[leaf].code(coder, wanted >> leaf & 1 == 1);
                     mask |= u32::from(differs) << leaf;
                 }
                 model.last_mask = Some(mask);
-                return Some(Kind::Record(mask));
+                let mixed = model.mixed.code(coder, form == Leaves::Mixed);
+                return Some(Kind::Record(
+                    mask,
+                    if mixed { Leaves::Mixed } else { Leaves::Regular },
+                ));
             }
         }
         Some(if model.merge.code(coder, kind == Kind::Merge) { Kind::Merge } else { Kind::Literal })
@@ -278,7 +298,7 @@ impl Models {
         &mut self,
         coder: &mut C,
         class: Class,
-        leaf: usize,
+        leaf: u8,
         regular: bool,
     ) -> bool {
         self.leaf(class, Some(leaf)).regular.code(coder, regular)
@@ -303,7 +323,7 @@ impl Models {
         column.code(coder, template, value)
     }
 
-    fn leaf(&mut self, class: Class, leaf: Option<usize>) -> &mut LeafModel {
+    fn leaf(&mut self, class: Class, leaf: Option<u8>) -> &mut LeafModel {
         leaf_of(&mut self.classes[class as usize], leaf)
     }
 
@@ -311,7 +331,7 @@ impl Models {
     pub(super) fn successor(
         &mut self,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         template: &[u8],
     ) -> Option<Vec<u8>> {
         super::scan::successor(template, self.leaf(class, leaf).stride)
@@ -322,20 +342,14 @@ impl Models {
         &mut self,
         coder: &mut C,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         is: bool,
     ) -> bool {
         self.leaf(class, leaf).next.code(coder, is)
     }
 
     /// Learns the step from one string of a sequence to the next.
-    pub(super) fn learn_stride(
-        &mut self,
-        class: Class,
-        leaf: Option<usize>,
-        from: &[u8],
-        to: &[u8],
-    ) {
+    pub(super) fn learn_stride(&mut self, class: Class, leaf: Option<u8>, from: &[u8], to: &[u8]) {
         if let Some(stride) = super::scan::stride(from, to).filter(|&s| s > 0) {
             self.leaf(class, leaf).stride = stride;
         }
@@ -346,7 +360,7 @@ impl Models {
         &mut self,
         coder: &mut C,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         len_bytes: Option<u64>,
     ) -> Option<u64> {
         let model = self.leaf(class, leaf);
@@ -359,7 +373,7 @@ impl Models {
         &mut self,
         coder: &mut C,
         class: Class,
-        leaf: Option<usize>,
+        leaf: Option<u8>,
         neighbours: Neighbours<'_>,
         symbols: &[u8],
         limit: usize,
@@ -407,16 +421,17 @@ impl Children {
     }
 }
 
-fn leaf_of(model: &mut ClassModel, leaf: Option<usize>) -> &mut LeafModel {
+fn leaf_of(model: &mut ClassModel, leaf: Option<u8>) -> &mut LeafModel {
     let Some(leaf) = leaf else { return &mut model.key };
+    let leaf = usize::from(leaf);
     if model.leaves.len() <= leaf {
         model.leaves.resize_with(leaf + 1, LeafModel::default);
     }
     &mut model.leaves[leaf]
 }
 
-fn column(class: Class, leaf: Option<usize>) -> u32 {
-    class << 5 | leaf.map_or(31, |leaf| u32::try_from(leaf).unwrap_or(30))
+fn column(class: Class, leaf: Option<u8>) -> u32 {
+    class << 5 | leaf.map_or(31, u32::from)
 }
 
 /// Which of an object's old keys are learned before each new one: many around the first, then a few around each.

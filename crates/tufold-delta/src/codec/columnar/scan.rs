@@ -8,8 +8,9 @@ use std::ops::Range;
 pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        // Eight bytes at a time while none of them is a quote or a backslash.
-        while let Some(chunk) = text.get(at..).and_then(|t| t.first_chunk::<8>()) {
+        // Most strings are short: eight bytes at a time; digests are not: then 32.
+        for _ in 0..3 {
+            let Some(chunk) = text.get(at..).and_then(|t| t.first_chunk::<8>()) else { break };
             let word = u64::from_le_bytes(*chunk);
             let found =
                 zero_bytes(word ^ 0x2222_2222_2222_2222) | zero_bytes(word ^ 0x5c5c_5c5c_5c5c_5c5c);
@@ -18,6 +19,20 @@ pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
                 break;
             }
             at += 8;
+        }
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => {
+                at += 2;
+                continue;
+            }
+            _ => {}
+        }
+        while let Some(chunk) = text.get(at..).and_then(|t| t.first_chunk::<32>()) {
+            if chunk.iter().fold(false, |found, &b| found | (b == b'"') | (b == b'\\')) {
+                break;
+            }
+            at += 32;
         }
         match text.get(at)? {
             b'"' => return Some(at + 1),
@@ -310,7 +325,8 @@ pub(super) fn stride(from: &[u8], to: &[u8]) -> Option<u64> {
 }
 
 /// A coarse size of the last integer of a value that ends at `end`: its length in bits and its second bit.
-pub(super) fn size_of_last_integer(text: &[u8], end: usize) -> usize {
+#[inline]
+pub(super) fn size_of_last_integer(text: &[u8], end: usize) -> u8 {
     let mut at = end;
     while at > 0 && end - at < 8 && !text[at - 1].is_ascii_digit() {
         at -= 1;
@@ -323,8 +339,8 @@ pub(super) fn size_of_last_integer(text: &[u8], end: usize) -> usize {
         at -= 1;
     }
     let len = u64::BITS - value.leading_zeros();
-    let second = if len < 2 { 0 } else { value >> (len - 2) & 1 };
-    (len << 1) as usize | usize::from(second == 1)
+    let second = len >= 2 && value >> (len - 2) & 1 == 1;
+    u8::try_from(len << 1).unwrap_or(0) | u8::from(second)
 }
 
 #[cfg(test)]

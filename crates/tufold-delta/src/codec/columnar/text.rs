@@ -19,8 +19,12 @@ pub(super) fn split(text: &[u8], hex: &mut Vec<u8>) -> Option<Vec<u8>> {
     let mut symbols = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let run =
-            text[at..].iter().take(LONGEST_RUN).take_while(|&&b| nibble(b).is_some()).count() & !1;
+        let run = text[at..]
+            .iter()
+            .take(LONGEST_RUN)
+            .take_while(|&&b| VALUES[usize::from(b)] < 16)
+            .count()
+            & !1;
         if run < SHORTEST_RUN {
             let spelled = run.max(1);
             if text[at..at + spelled].iter().any(|&b| b <= RUN) {
@@ -52,27 +56,39 @@ pub(super) fn join(symbols: &[u8], hex: &mut &[u8], out: &mut Vec<u8>) -> Option
     Some(())
 }
 
-/// The value of a lower-case hex digit.
-pub(super) fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// Appends the bytes that an even number of hex digits stands for.
+pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + digits.len() / 2, 0);
+    for (byte, pair) in out[start..].iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = VALUES[usize::from(pair[0])] << 4 | VALUES[usize::from(pair[1])] & 15;
     }
 }
 
-/// Appends the bytes that an even number of hex digits stands for.
-pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
-    let value = |digit: u8| nibble(digit).unwrap_or(0);
-    out.extend(digits.chunks_exact(2).map(|pair| value(pair[0]) << 4 | value(pair[1])));
+/// Whether all of a string is lower-case hex digits.
+pub(super) fn is_hex(text: &[u8]) -> bool {
+    text.iter().fold(true, |all, &b| all & (b.wrapping_sub(b'0') < 10 || b.wrapping_sub(b'a') < 6))
 }
 
 /// Appends bytes as lower-case hex.
 pub(super) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(&HEX[usize::from(*byte)]);
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    for (pair, &byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&HEX[usize::from(byte)]);
     }
 }
+
+/// The value of each lower-case hex digit; 255 for other bytes.
+const VALUES: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 const HEX: [[u8; 2]; 256] = {
     let digits = b"0123456789abcdef";

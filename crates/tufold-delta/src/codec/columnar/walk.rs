@@ -1,7 +1,9 @@
 //! The writer's first pass: base and new document side by side, turned into a list of operations.
 
 use super::int;
-use super::models::{Children, Class, Event, Kind, MAX_LEAVES, Models, ROOT, Unit, Window};
+use super::models::{
+    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
+};
 use super::scan::{self, Cursor, Form, Leaves, Shape};
 use super::text::{self, Sorted};
 use super::time;
@@ -17,7 +19,7 @@ const UNIFORM_FROM: usize = 17;
 pub(super) enum Op<'a> {
     Event {
         class: Class,
-        size: usize,
+        size: u8,
         event: Event,
     },
     EventAtEnd {
@@ -32,38 +34,43 @@ pub(super) enum Op<'a> {
         class: Class,
         array: bool,
     },
+    /// The template, if there is one, has so many leaves; only a record cares.
     Kind {
         class: Class,
-        template: Option<&'a [u8]>,
+        template: Option<u8>,
         kind: Kind,
     },
     Number {
         class: Class,
-        leaf: usize,
+        leaf: u8,
         unit: Unit,
         template: i64,
         value: i64,
     },
     Hex {
         class: Class,
-        leaf: usize,
+        leaf: u8,
         digits: &'a [u8],
     },
     Irregular {
         class: Class,
-        leaf: usize,
+        leaf: u8,
     },
-    Text {
-        class: Class,
-        leaf: Option<usize>,
-        low: Option<&'a [u8]>,
-        high: Option<&'a [u8]>,
-        text: &'a [u8],
-    },
+    Text(Box<TextOp<'a>>),
     Train {
         class: Class,
-        keys: Vec<&'a [u8]>,
+        keys: Box<[&'a [u8]]>,
     },
+}
+
+/// A string, its neighbours, and whether it is a leaf or a key.
+#[derive(Debug)]
+pub(super) struct TextOp<'a> {
+    pub(super) class: Class,
+    pub(super) leaf: Option<u8>,
+    pub(super) low: Option<&'a [u8]>,
+    pub(super) high: Option<&'a [u8]>,
+    pub(super) text: &'a [u8],
 }
 
 /// The walk's result.
@@ -87,7 +94,7 @@ pub(super) fn walk<'a>(
     new: &'a [u8],
     models: &mut Models,
 ) -> Option<Walk<'a>> {
-    let mut walker = Walker { models, walk: Walk::default() };
+    let mut walker = Walker { models, walk: Walk::default(), pairs: Vec::new() };
     let new_end = walker.value(ROOT, base, new, 0)?;
     let whole = new_end == new.len() && base.is_none_or(|b| scan::value_end(b, 0) == Some(b.len()));
     whole.then_some(walker.walk)
@@ -97,6 +104,8 @@ struct Walker<'a, 'm> {
     /// Only for the numbering of classes.
     models: &'m mut Models,
     walk: Walk<'a>,
+    /// The leaves of the record at hand.
+    pairs: Vec<(Bytes<'a>, Bytes<'a>)>,
 }
 
 impl<'a> Walker<'a, '_> {
@@ -109,79 +118,84 @@ impl<'a> Walker<'a, '_> {
         depth: usize,
     ) -> Option<usize> {
         if let Some(template) = template
-            && let Some((leaves, end)) = record(template, new)
+            && let Some(end) = record(template, new, &mut self.pairs)
         {
-            let mask = leaves.iter().enumerate().filter(|(_, (old, new))| old != new);
-            let mask = mask.fold(0, |mask, (i, _)| mask | 1 << i);
-            self.walk.ops.push(Op::Kind {
-                class,
-                template: Some(template),
-                kind: Kind::Record(mask),
-            });
-            for (leaf, (old, new)) in leaves.iter().enumerate().filter(|(_, (old, new))| old != new)
-            {
-                self.leaf(class, leaf, old, new);
+            let pairs = std::mem::take(&mut self.pairs);
+            let differ = |(old, new): &(Bytes<'a>, Bytes<'a>)| old != new;
+            let mask = pairs
+                .iter()
+                .enumerate()
+                .fold(0, |mask, (i, pair)| mask | u32::from(differ(pair)) << i);
+            let leaves = u8::try_from(pairs.len()).ok()?;
+            let kind_at = self.walk.ops.len();
+            let kind = Kind::Record(mask, models::Leaves::Regular);
+            self.walk.ops.push(Op::Kind { class, template: Some(leaves), kind });
+            let mut irregular = false;
+            for (leaf, (old, new)) in (0..).zip(&pairs).filter(|(_, pair)| differ(pair)) {
+                irregular |= self.leaf(class, leaf, old, new) == models::Leaves::Mixed;
             }
+            if irregular && let Some(Op::Kind { kind, .. }) = self.walk.ops.get_mut(kind_at) {
+                *kind = Kind::Record(mask, models::Leaves::Mixed);
+            }
+            self.pairs = pairs;
             return Some(end);
         }
+        let told = template.map(|_| 0);
         let shape = Shape::at(new, 0).filter(|_| depth < MAX_DEPTH);
         // A changed object is likened to the old one; a new one is told from nothing.
         let old_shape = template.and_then(|t| Shape::at(t, 0));
         if let Some(shape) = shape
             && (template.is_none() || old_shape == Some(shape))
         {
-            self.walk.ops.push(Op::Kind { class, template, kind: Kind::Merge });
+            self.walk.ops.push(Op::Kind { class, template: told, kind: Kind::Merge });
             return self.merge(class, shape, template, new, depth);
         }
         if depth == 0 {
             return None;
         }
         let end = scan::value_end(new, 0)?;
-        self.walk.ops.push(Op::Kind { class, template, kind: Kind::Literal });
+        self.walk.ops.push(Op::Kind { class, template: told, kind: Kind::Literal });
         let low = template.and_then(|t| Some(&t[..scan::value_end(t, 0)?]));
-        self.walk.ops.push(Op::Text {
-            class,
-            leaf: Some(MAX_LEAVES),
-            low,
-            high: None,
-            text: &new[..end],
-        });
+        self.tell(TextOp { class, leaf: Some(LITERAL), low, high: None, text: &new[..end] });
         Some(end)
     }
 
-    fn leaf(&mut self, class: Class, leaf: usize, old: &Bytes<'a>, new: &Bytes<'a>) {
+    /// Tells a leaf, and whether it is of its template's form.
+    fn leaf(&mut self, class: Class, leaf: u8, old: &Bytes<'a>, new: &Bytes<'a>) -> models::Leaves {
         let op =
             match (form_of(old), new) {
                 (LeafForm::Integer(template), Bytes::Number(n)) => int::parse(n)
                     .map(|value| Op::Number { class, leaf, unit: Unit::One, template, value }),
                 (LeafForm::Time(template), Bytes::Text(n)) => time::parse(n)
                     .map(|value| Op::Number { class, leaf, unit: Unit::Second, template, value }),
-                (LeafForm::Hex(len), Bytes::Text(n)) => {
-                    (n.len() == len && is_hex(n)).then_some(Op::Hex { class, leaf, digits: n })
-                }
+                (LeafForm::Hex(len), Bytes::Text(n)) => (n.len() == len && text::is_hex(n))
+                    .then_some(Op::Hex { class, leaf, digits: n }),
                 _ => {
                     self.text(class, leaf, old, new);
-                    return;
+                    return models::Leaves::Regular;
                 }
             };
-        match op {
-            Some(op) => self.walk.ops.push(op),
-            None => {
-                self.walk.ops.push(Op::Irregular { class, leaf });
-                self.text(class, leaf, old, new);
-            }
+        if let Some(op) = op {
+            self.walk.ops.push(op);
+            return models::Leaves::Regular;
         }
+        self.walk.ops.push(Op::Irregular { class, leaf });
+        self.text(class, leaf, old, new);
+        models::Leaves::Mixed
     }
 
-    fn text(&mut self, class: Class, leaf: usize, old: &Bytes<'a>, new: &Bytes<'a>) {
-        let op = Op::Text {
+    fn text(&mut self, class: Class, leaf: u8, old: &Bytes<'a>, new: &Bytes<'a>) {
+        self.tell(TextOp {
             class,
             leaf: Some(leaf),
             low: Some(old.bytes()),
             high: None,
             text: new.bytes(),
-        };
-        self.walk.ops.push(op);
+        });
+    }
+
+    fn tell(&mut self, text: TextOp<'a>) {
+        self.walk.ops.push(Op::Text(Box::new(text)));
     }
 
     fn merge(
@@ -252,7 +266,7 @@ impl<'a> Walker<'a, '_> {
                         let high = old_entry.as_ref().map(|o| &old[o.key.clone()]);
                         let low = last.map(|passed| passed.key);
                         self.check_order(low, key, high);
-                        self.walk.ops.push(Op::Text { class, leaf: None, low, high, text: key });
+                        self.tell(TextOp { class, leaf: None, low, high, text: key });
                     }
                     let child = children.of(self.models, key, event);
                     let template = last.filter(|_| uniform).map(|passed| passed.value);
@@ -306,17 +320,17 @@ impl<'a> Walker<'a, '_> {
         depth: usize,
     ) -> Option<usize> {
         let Some(template) = template else { return self.value(class, None, new, depth + 1) };
-        if record(template, new).is_some() {
+        if record(template, new, &mut self.pairs).is_some() {
             return self.value(class, Some(template), new, depth + 1);
         }
         // The reader has the template and must be told that it does not serve.
         let before = self.walk.ops.len();
         let end = self.value(class, None, new, depth + 1)?;
         if let Some(Op::Kind { template: told, .. }) = self.walk.ops.get_mut(before) {
-            *told = Some(template);
+            *told = Some(0);
         }
-        if let Some(Op::Text { low, .. }) = self.walk.ops.get_mut(before + 1) {
-            *low = Some(template);
+        if let Some(Op::Text(text)) = self.walk.ops.get_mut(before + 1) {
+            text.low = Some(template);
         }
         Some(end)
     }
@@ -336,7 +350,7 @@ impl<'a> Walker<'a, '_> {
 }
 
 /// The size that an event may depend on.
-fn size(uniform: bool, text: &[u8], end: usize) -> usize {
+fn size(uniform: bool, text: &[u8], end: usize) -> u8 {
     if uniform { scan::size_of_last_integer(text, end) } else { 0 }
 }
 
@@ -371,21 +385,18 @@ pub(super) enum LeafForm {
     Text,
 }
 
+#[inline]
 pub(super) fn form_of(leaf: &Bytes<'_>) -> LeafForm {
     match leaf {
         Bytes::Number(text) => int::parse(text).map_or(LeafForm::Text, LeafForm::Integer),
         Bytes::Text(text) => {
-            if text.len() >= 8 && text.len() % 2 == 0 && is_hex(text) {
+            if text.len() >= 8 && text.len() % 2 == 0 && text::is_hex(text) {
                 LeafForm::Hex(text.len())
             } else {
                 time::parse(text).map_or(LeafForm::Text, LeafForm::Time)
             }
         }
     }
-}
-
-fn is_hex(text: &[u8]) -> bool {
-    text.iter().all(|&b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// How many leaves a template has, if it can serve as a record.
@@ -407,14 +418,14 @@ pub(super) fn record_fits(template: &[u8]) -> bool {
 }
 
 /// The leaves of two values that are the same but for those, and where the new value ends.
-#[expect(
-    clippy::type_complexity,
-    reason = "pairs of leaves and an end; a struct would be used once"
-)]
-fn record<'a>(old: &'a [u8], new: &'a [u8]) -> Option<(Vec<(Bytes<'a>, Bytes<'a>)>, usize)> {
+fn record<'a>(
+    old: &'a [u8],
+    new: &'a [u8],
+    pairs: &mut Vec<(Bytes<'a>, Bytes<'a>)>,
+) -> Option<usize> {
     let (mut old_leaves, mut new_leaves) = (Leaves::new(old, 0), Leaves::new(new, 0));
     let (mut old_at, mut new_at) = (0, 0);
-    let mut pairs = Vec::new();
+    pairs.clear();
     loop {
         let (old_leaf, new_leaf) = (old_leaves.next()?, new_leaves.next()?);
         match (old_leaf, new_leaf) {
@@ -430,7 +441,7 @@ fn record<'a>(old: &'a [u8], new: &'a [u8]) -> Option<(Vec<(Bytes<'a>, Bytes<'a>
             }
             (None, None) => {
                 let (old_end, new_end) = (old_leaves.position(), new_leaves.position());
-                return (old[old_at..old_end] == new[new_at..new_end]).then_some((pairs, new_end));
+                return (old[old_at..old_end] == new[new_at..new_end]).then_some(new_end);
             }
             _ => return None,
         }
