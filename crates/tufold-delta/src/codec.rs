@@ -1,25 +1,56 @@
 //! The closed set of codecs, and the two functions around them.
 
+mod bsdiff;
 mod columnar;
+mod gzip;
+mod json;
+mod zstandard;
 
 use crate::container::Header;
 use crate::{Error, Fingerprint};
+pub use zstandard::dcz_head;
 
 /// How a payload turns a prediction into the new document. The numbers are the wire's.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Codec {
     /// Ours: columns of what changed in canonical JSON.
     Columnar,
+    /// zstd with the prediction as prefix. The payload is one frame, fit for an RFC 9842 `dcz` body behind `dcz_head`.
+    Zstd,
+    /// bsdiff, then zstd.
+    Bsdiff,
+    /// JSON Patch (RFC 6902), then zstd. Canonical JSON only.
+    JsonPatch,
+    /// JSON Merge Patch (RFC 7396), then zstd. Canonical JSON without null only.
+    MergePatch,
+    /// zstd of the whole document.
+    FullZstd,
+    /// gzip of the whole document.
+    FullGzip,
 }
 
 impl Codec {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 1] = [Self::Columnar];
+    pub const ALL: [Self; 7] = [
+        Self::Columnar,
+        Self::Zstd,
+        Self::Bsdiff,
+        Self::JsonPatch,
+        Self::MergePatch,
+        Self::FullZstd,
+        Self::FullGzip,
+    ];
 
     /// The byte in the header.
     pub fn number(self) -> u8 {
         match self {
             Self::Columnar => 1,
+            Self::Zstd => 2,
+            Self::Bsdiff => 3,
+            Self::JsonPatch => 4,
+            Self::MergePatch => 5,
+            Self::FullZstd => 6,
+            Self::FullGzip => 7,
         }
     }
 
@@ -32,7 +63,21 @@ impl Codec {
     pub fn name(self) -> &'static str {
         match self {
             Self::Columnar => "columnar",
+            Self::Zstd => "zstd",
+            Self::Bsdiff => "bsdiff",
+            Self::JsonPatch => "json-patch",
+            Self::MergePatch => "merge-patch",
+            Self::FullZstd => "full-zstd",
+            Self::FullGzip => "full-gzip",
         }
+    }
+}
+
+impl std::str::FromStr for Codec {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|codec| codec.name() == name).ok_or(Error::UnknownCodec)
     }
 }
 
@@ -59,10 +104,19 @@ impl Default for Limits {
 }
 
 /// What a writer may choose.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EncodeOptions {
     /// How the prediction was made; travels in the header.
     pub prediction_kind: u8,
+    /// zstd's level wherever it is used.
+    pub zstd_level: i32,
+}
+
+impl Default for EncodeOptions {
+    /// The prediction is the base as it is; level 19.
+    fn default() -> Self {
+        Self { prediction_kind: 0, zstd_level: 19 }
+    }
 }
 
 /// Turns `prediction` (or nothing) into `new` by one codec. The delta has been applied once when it is returned.
@@ -75,8 +129,14 @@ pub fn encode(
     new: &[u8],
     options: &EncodeOptions,
 ) -> Result<Vec<u8>, Error> {
+    let level = options.zstd_level;
     let payload = match codec {
         Codec::Columnar => columnar::encode(prediction, new)?,
+        Codec::Zstd => zstandard::compress(prediction, new, level, codec)?,
+        Codec::Bsdiff => bsdiff::encode(prediction.unwrap_or_default(), new, level)?,
+        Codec::JsonPatch | Codec::MergePatch => json::encode(codec, prediction, new, level)?,
+        Codec::FullZstd => zstandard::compress(None, new, level, codec)?,
+        Codec::FullGzip => gzip::compress(new)?,
     };
     let header = Header {
         codec,
@@ -85,11 +145,32 @@ pub fn encode(
         result: Fingerprint::of(Some(new)),
         payload_len_bytes: payload.len() as u64,
     };
-    let rebuilt = rebuild(codec, prediction, &payload, new.len(), &Limits::default())?;
+    let rebuilt = rebuild(codec, prediction, &payload, new.len())?;
     if rebuilt != new {
         return Err(Error::Declined { codec, why: "it would rebuild other bytes" });
     }
     Ok(header.around(&payload))
+}
+
+/// The smallest delta that any codec makes of this pair; among equals the first of `Codec::ALL`.
+///
+/// # Errors
+/// `Declined` if no codec carries the pair, which takes a document beyond all their caps.
+pub fn encode_smallest(
+    prediction: Option<&[u8]>,
+    new: &[u8],
+    options: &EncodeOptions,
+) -> Result<Vec<u8>, Error> {
+    let mut best = Err(Error::Declined { codec: Codec::FullZstd, why: "no codec carries it" });
+    for codec in Codec::ALL {
+        match (encode(codec, prediction, new, options), &best) {
+            (Ok(delta), Ok(smallest)) if delta.len() >= Vec::len(smallest) => {}
+            (Ok(delta), _) => best = Ok(delta),
+            (Err(Error::Declined { .. }), _) => {}
+            (Err(error), _) => return Err(error),
+        }
+    }
+    best
 }
 
 /// Rebuilds the new document. What comes back has the length and cut digest that the delta names, which is no reason to
@@ -111,7 +192,7 @@ pub fn apply(prediction: Option<&[u8]>, delta: &[u8], limits: &Limits) -> Result
     if found != header.prediction {
         return Err(Error::WrongBase { needed: header.prediction, found });
     }
-    let rebuilt = rebuild(header.codec, prediction, payload, len, limits)?;
+    let rebuilt = rebuild(header.codec, prediction, payload, len)?;
     if Fingerprint::of(Some(&rebuilt)) != header.result {
         return Err(Error::Damaged("the result is not the document that it names"));
     }
@@ -123,10 +204,14 @@ fn rebuild(
     prediction: Option<&[u8]>,
     payload: &[u8],
     result_len: usize,
-    limits: &Limits,
 ) -> Result<Vec<u8>, Error> {
     match codec {
-        Codec::Columnar => columnar::apply(prediction, payload, result_len, limits),
+        Codec::Columnar => columnar::apply(prediction, payload, result_len),
+        Codec::Zstd => zstandard::decompress(prediction, payload, result_len),
+        Codec::Bsdiff => bsdiff::apply(prediction.unwrap_or_default(), payload, result_len),
+        Codec::JsonPatch | Codec::MergePatch => json::apply(codec, prediction, payload, result_len),
+        Codec::FullZstd => zstandard::decompress(None, payload, result_len),
+        Codec::FullGzip => gzip::decompress(payload, result_len),
     }
 }
 

@@ -49,6 +49,9 @@ pub enum Error {
         /// What the caller allows.
         limit: u64,
     },
+    /// No codec has this name.
+    #[error("there is no codec of that name")]
+    UnknownCodec,
     /// The codec cannot carry this pair of documents; another one can.
     #[error("{codec} cannot carry this document: {why}")]
     Declined {

@@ -3,7 +3,7 @@ use super::*;
 fn check(base: Option<&str>, new: &str) -> usize {
     let base = base.map(str::as_bytes);
     let payload = encode(base, new.as_bytes()).unwrap();
-    let found = apply(base, &payload, new.len(), &Limits::default()).unwrap();
+    let found = apply(base, &payload, new.len()).unwrap();
     assert_eq!(String::from_utf8(found).unwrap(), new);
     payload.len()
 }

@@ -1,0 +1,150 @@
+//! JSON Patch (RFC 6902) and Merge Patch (RFC 7396), each with zstd. Both lose formatting, so they serve canonical JSON
+//! only: the patched value is written as canonical JSON, and what does not come out the same is declined.
+
+use json_patch::{Patch, PatchOperation};
+use serde_json::Value;
+
+use super::zstandard;
+use crate::{Codec, Error};
+
+const BAD_BASE: Error = Error::Damaged("the prediction is not JSON");
+const BAD_PATCH: Error = Error::Damaged("its patch is not one that it could have");
+
+pub(super) fn encode(codec: Codec, base: Option<&[u8]>, new: &[u8], level: i32) -> Result<Vec<u8>, Error> {
+    let declined = |why| Error::Declined { codec, why };
+    let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).map_err(|_| declined("it is not JSON"));
+    let old = base.map_or(Ok(Value::Null), parse)?;
+    let new = parse(new)?;
+    let patch = if codec == Codec::JsonPatch {
+        serde_json::to_vec(&json_patch::diff(&old, &new))
+    } else {
+        serde_json::to_vec(&merge_diff(&old, &new))
+    };
+    zstandard::pack(&patch.map_err(|_| declined("its patch is not JSON"))?, level, codec)
+}
+
+pub(super) fn apply(codec: Codec, base: Option<&[u8]>, payload: &[u8], result_len: usize) -> Result<Vec<u8>, Error> {
+    let limit = 4 * (base.map_or(0, <[u8]>::len) as u64 + result_len as u64) + (1 << 16);
+    let patch = zstandard::unpack(payload, limit)?;
+    let mut value = base.map_or(Ok(Value::Null), serde_json::from_slice).map_err(|_| BAD_BASE)?;
+    if codec == Codec::JsonPatch {
+        let patch: Patch = serde_json::from_slice(&patch).map_err(|_| BAD_PATCH)?;
+        // A copy can double the document and so can the next one; a writer makes none of these.
+        let plain = |op: &PatchOperation| {
+            matches!(op, PatchOperation::Add(_) | PatchOperation::Remove(_) | PatchOperation::Replace(_))
+        };
+        if !patch.0.iter().all(plain) {
+            return Err(BAD_PATCH);
+        }
+        json_patch::patch_unsafe(&mut value, &patch).map_err(|_| BAD_PATCH)?;
+    } else {
+        let patch: Value = serde_json::from_slice(&patch).map_err(|_| BAD_PATCH)?;
+        json_patch::merge(&mut value, &patch);
+    }
+    let mut out = Vec::with_capacity(result_len);
+    write(&mut out, &value);
+    Ok(out)
+}
+
+/// The Merge Patch from one value to another; it cannot say null nor a part of an array.
+fn merge_diff(old: &Value, new: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| {
+        let value = old.get(key).map_or_else(|| value.clone(), |old| merge_diff(old, value));
+        (key.clone(), value)
+    });
+    Value::Object(gone.chain(changed).collect())
+}
+
+/// Canonical JSON: keys in code-point order, only quote and backslash escaped.
+fn write(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::String(text) => write_string(out, text),
+        Value::Array(values) => {
+            out.push(b'[');
+            for (i, value) in values.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write(out, value);
+            }
+            out.push(b']');
+        }
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            // UTF-8 sorts as its code points do. Maps keep another order where a feature asks for it.
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            out.push(b'{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_string(out, key);
+                out.push(b':');
+                write(out, value);
+            }
+            out.push(b'}');
+        }
+    }
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for &byte in text.as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(codec: Codec, base: &str, new: &str) -> bool {
+        let payload = encode(codec, Some(base.as_bytes()), new.as_bytes(), 3).unwrap();
+        apply(codec, Some(base.as_bytes()), &payload, new.len()).unwrap() == new.as_bytes()
+    }
+
+    #[test]
+    fn canonical_documents_survive() {
+        for (base, new) in [
+            (r#"{"a":1,"b":{"c":"d"}}"#, r#"{"a":2,"b":{"c":"e","f":[1,2]}}"#),
+            (r#"{"a":1,"b":{"c":"d"}}"#, r#"{"a":1}"#),
+            (r#"{}"#, "{\"a~b/c\":\"\\\"\\\\é\"}"),
+            (r#"[1,2,3]"#, r#"[1,3]"#),
+        ] {
+            assert!(check(Codec::JsonPatch, base, new), "{new}");
+            assert!(check(Codec::MergePatch, base, new), "{new}");
+        }
+    }
+
+    #[test]
+    fn null_breaks_merge_patch_and_formatting_breaks_both() {
+        let (base, null) = (r#"{"a":1}"#, r#"{"a":null}"#);
+        assert!(check(Codec::JsonPatch, base, null));
+        assert!(!check(Codec::MergePatch, base, null));
+        for codec in [Codec::JsonPatch, Codec::MergePatch] {
+            assert!(!check(codec, base, "{\n  \"a\": 2\n}"));
+            assert!(!check(codec, base, r#"{"b":2,"a":1}"#));
+        }
+    }
+
+    #[test]
+    fn patches_that_grow_by_copying_are_refused() {
+        let copies = r#"[{"op":"copy","from":"","path":"/a"},{"op":"move","from":"/a","path":"/b"}]"#;
+        let payload = zstandard::pack(copies.as_bytes(), 3, Codec::JsonPatch).unwrap();
+        assert_eq!(apply(Codec::JsonPatch, Some(b"{}"), &payload, 10), Err(BAD_PATCH));
+    }
+
+    #[test]
+    fn deep_patches_are_refused() {
+        let deep = format!("{}1{}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+        let payload = zstandard::pack(deep.as_bytes(), 3, Codec::MergePatch).unwrap();
+        assert_eq!(apply(Codec::MergePatch, Some(b"{}"), &payload, 10), Err(BAD_PATCH));
+    }
+}
