@@ -10,7 +10,7 @@ pub(crate) fn log2_fp(x: u64) -> u64 {
     let fraction = x << x.leading_zeros() << 1 >> 32;
     let (index, step) = ((fraction >> 24) as usize, fraction & 0xff_ffff);
     let (here, next) = (u64::from(TABLE[index]), u64::from(TABLE[index + 1]));
-    (whole << 16) + here + ((next - here) * step >> 24)
+    (whole << 16) + here + (((next - here) * step) >> 24)
 }
 
 /// log2(1 + i / 256) with 16 fractional bits.
@@ -28,7 +28,7 @@ const TABLE: [u32; 257] = {
         let mut bit = 15;
         let mut value = bits;
         while bit >= 0 {
-            mantissa = mantissa * mantissa >> 60;
+            mantissa = (mantissa * mantissa) >> 60;
             if mantissa >= 1 << 61 {
                 mantissa >>= 1;
                 value |= 1 << bit;

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn crafted_triples_are_refused() {
-        let triple = |mix: u64, copy: u64, seek: u64| [mix, copy, seek].map(u64::to_le_bytes).concat();
+        let triple =
+            |mix: u64, copy: u64, seek: u64| [mix, copy, seek].map(u64::to_le_bytes).concat();
         for patch in [
             triple(u64::MAX, 0, 0),
             triple(1 << 62, 1 << 62, 0),

@@ -10,9 +10,15 @@ use crate::{Codec, Error};
 const BAD_BASE: Error = Error::Damaged("the prediction is not JSON");
 const BAD_PATCH: Error = Error::Damaged("its patch is not one that it could have");
 
-pub(super) fn encode(codec: Codec, base: Option<&[u8]>, new: &[u8], level: i32) -> Result<Vec<u8>, Error> {
+pub(super) fn encode(
+    codec: Codec,
+    base: Option<&[u8]>,
+    new: &[u8],
+    level: i32,
+) -> Result<Vec<u8>, Error> {
     let declined = |why| Error::Declined { codec, why };
-    let parse = |text: &[u8]| serde_json::from_slice::<Value>(text).map_err(|_| declined("it is not JSON"));
+    let parse =
+        |text: &[u8]| serde_json::from_slice::<Value>(text).map_err(|_| declined("it is not JSON"));
     let old = base.map_or(Ok(Value::Null), parse)?;
     let new = parse(new)?;
     let patch = if codec == Codec::JsonPatch {
@@ -23,7 +29,12 @@ pub(super) fn encode(codec: Codec, base: Option<&[u8]>, new: &[u8], level: i32) 
     zstandard::pack(&patch.map_err(|_| declined("its patch is not JSON"))?, level, codec)
 }
 
-pub(super) fn apply(codec: Codec, base: Option<&[u8]>, payload: &[u8], result_len: usize) -> Result<Vec<u8>, Error> {
+pub(super) fn apply(
+    codec: Codec,
+    base: Option<&[u8]>,
+    payload: &[u8],
+    result_len: usize,
+) -> Result<Vec<u8>, Error> {
     let limit = 4 * (base.map_or(0, <[u8]>::len) as u64 + result_len as u64) + (1 << 16);
     let patch = zstandard::unpack(payload, limit)?;
     let mut value = base.map_or(Ok(Value::Null), serde_json::from_slice).map_err(|_| BAD_BASE)?;
@@ -31,7 +42,10 @@ pub(super) fn apply(codec: Codec, base: Option<&[u8]>, payload: &[u8], result_le
         let patch: Patch = serde_json::from_slice(&patch).map_err(|_| BAD_PATCH)?;
         // A copy can double the document and so can the next one; a writer makes none of these.
         let plain = |op: &PatchOperation| {
-            matches!(op, PatchOperation::Add(_) | PatchOperation::Remove(_) | PatchOperation::Replace(_))
+            matches!(
+                op,
+                PatchOperation::Add(_) | PatchOperation::Remove(_) | PatchOperation::Replace(_)
+            )
         };
         if !patch.0.iter().all(plain) {
             return Err(BAD_PATCH);
@@ -49,18 +63,22 @@ pub(super) fn apply(codec: Codec, base: Option<&[u8]>, payload: &[u8], result_le
 /// The Merge Patch from one value to another; it cannot say null nor a part of an array.
 fn merge_diff(old: &Value, new: &Value) -> Value {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
-    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| {
-        let value = old.get(key).map_or_else(|| value.clone(), |old| merge_diff(old, value));
-        (key.clone(), value)
-    });
+    let gone =
+        old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed =
+        new.iter().filter(|(key, value)| old.get(*key) != Some(*value)).map(|(key, value)| {
+            let value = old.get(key).map_or_else(|| value.clone(), |old| merge_diff(old, value));
+            (key.clone(), value)
+        });
     Value::Object(gone.chain(changed).collect())
 }
 
 /// Canonical JSON: keys in code-point order, only quote and backslash escaped.
 fn write(out: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            out.extend_from_slice(value.to_string().as_bytes())
+        }
         Value::String(text) => write_string(out, text),
         Value::Array(values) => {
             out.push(b'[');
@@ -136,7 +154,8 @@ mod tests {
 
     #[test]
     fn patches_that_grow_by_copying_are_refused() {
-        let copies = r#"[{"op":"copy","from":"","path":"/a"},{"op":"move","from":"/a","path":"/b"}]"#;
+        let copies =
+            r#"[{"op":"copy","from":"","path":"/a"},{"op":"move","from":"/a","path":"/b"}]"#;
         let payload = zstandard::pack(copies.as_bytes(), 3, Codec::JsonPatch).unwrap();
         assert_eq!(apply(Codec::JsonPatch, Some(b"{}"), &payload, 10), Err(BAD_PATCH));
     }

@@ -19,7 +19,12 @@ pub fn dcz_head(dictionary_sha256: [u8; 32]) -> [u8; 40] {
 }
 
 /// One frame with its content size, no checksum and no dictionary number.
-pub(super) fn compress(prefix: Option<&[u8]>, new: &[u8], level: i32, codec: Codec) -> Result<Vec<u8>, Error> {
+pub(super) fn compress(
+    prefix: Option<&[u8]>,
+    new: &[u8],
+    level: i32,
+    codec: Codec,
+) -> Result<Vec<u8>, Error> {
     let prefix = prefix.unwrap_or_default();
     if prefix.len() > MAX_PREFIX_BYTES || new.len() > MAX_PREFIX_BYTES {
         return Err(Error::Declined { codec, why: "it is too large for a zstd window" });
@@ -32,7 +37,9 @@ pub(super) fn compress(prefix: Option<&[u8]>, new: &[u8], level: i32, codec: Cod
     context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
     context.set_parameter(CParameter::WindowLog(window_bits)).map_err(failed)?;
     // Without it low levels do not see the prefix's far parts, and say nothing.
-    context.set_parameter(CParameter::EnableLongDistanceMatching(!prefix.is_empty())).map_err(failed)?;
+    context
+        .set_parameter(CParameter::EnableLongDistanceMatching(!prefix.is_empty()))
+        .map_err(failed)?;
     context.set_parameter(CParameter::ChecksumFlag(false)).map_err(failed)?;
     context.set_parameter(CParameter::DictIdFlag(false)).map_err(failed)?;
     context.ref_prefix(prefix).map_err(failed)?;
@@ -42,7 +49,11 @@ pub(super) fn compress(prefix: Option<&[u8]>, new: &[u8], level: i32, codec: Cod
 }
 
 /// Exactly `len` bytes, or an error; no more is allocated.
-pub(super) fn decompress(prefix: Option<&[u8]>, frame: &[u8], len: usize) -> Result<Vec<u8>, Error> {
+pub(super) fn decompress(
+    prefix: Option<&[u8]>,
+    frame: &[u8],
+    len: usize,
+) -> Result<Vec<u8>, Error> {
     let failed = |_| Error::Damaged("its zstd frame does not decode");
     let mut context = DCtx::create();
     context.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_BITS)).map_err(failed)?;
@@ -79,7 +90,13 @@ mod tests {
 
     /// Lines of noise, `count` of them, which repeat nowhere.
     fn noise(count: u64) -> Vec<u8> {
-        let line = |i: u64| format!("{:016x}{:016x}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15), (i + 7).wrapping_pow(5));
+        let line = |i: u64| {
+            format!(
+                "{:016x}{:016x}\n",
+                i.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                (i + 7).wrapping_pow(5)
+            )
+        };
         (1..=count).map(line).collect::<String>().into_bytes()
     }
 

@@ -83,7 +83,7 @@ fn cheapest_context(ops: &[Op<'_>]) -> Context {
     };
     // Looking back and looking ahead cost a reader time; for less than three bytes it is spared that.
     let dear = |context: &Context| u64::from(context.size) + u64::from(context.last_event);
-    contexts.into_iter().min_by_key(|c| cost(c) + (dear(c) * 24 << 16)).unwrap_or_default()
+    contexts.into_iter().min_by_key(|c| cost(c) + ((dear(c) * 24) << 16)).unwrap_or_default()
 }
 
 /// What a Krichevsky-Trofimov coder spends on so many of each, in bits with 16 fractional bits.

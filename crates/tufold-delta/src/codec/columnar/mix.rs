@@ -16,6 +16,7 @@ pub(super) fn stretch(probability: u32) -> i32 {
     i32::from(STRETCH[(probability >> 4).min(4_095) as usize])
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "all values are below 65,536")]
 const SQUASH: [u32; 4_095] = {
     // e^(-1/256) with 62 fractional bits.
     const STEP: u128 = 4_593_706_758_521_714_574;
@@ -28,12 +29,13 @@ const SQUASH: [u32; 4_095] = {
         let up = if up > 65_536 - SUREST { 65_536 - SUREST } else { up };
         table[2_047 + i] = up;
         table[2_047 - i] = 65_536 - up;
-        power = power * STEP >> 62;
+        power = (power * STEP) >> 62;
         i += 1;
     }
     table
 };
 
+#[expect(clippy::cast_possible_truncation, reason = "indices and positions have 12 bits")]
 const STRETCH: [i16; 4_096] = {
     let mut table = [0; 4_096];
     let mut position = 0;
@@ -75,13 +77,14 @@ impl Chance {
     pub(super) fn learn(&mut self, bit: bool) {
         let share = i64::from(SHARES[self.seen as usize & (SLOWEST - 1)]);
         let target = if bit { (1 << 22) - 1 } else { 0 };
-        let step = (target - i64::from(self.ones)) * share >> 16;
+        let step = ((target - i64::from(self.ones)) * share) >> 16;
         self.ones = self.ones.wrapping_add_signed(step as i32);
         self.seen += u32::from(self.seen < SLOWEST as u32 - 1);
     }
 }
 
 /// 65,536 / (n + 1.5).
+#[expect(clippy::cast_possible_truncation, reason = "an index has eight bits")]
 const SHARES: [u32; SLOWEST] = {
     let mut table = [0; SLOWEST];
     let mut n = 0;
@@ -119,7 +122,7 @@ impl<const N: usize> Mixer<N> {
     #[inline]
     pub(super) fn learn(&mut self, context: usize, inputs: &[i32; N], probability: u32, bit: bool) {
         let rate = &mut self.rates[context];
-        let error = (if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate >> 10;
+        let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 10;
         *rate = (*rate - (*rate >> 6)).max(LAST_RATE);
         let weights = &mut self.weights[context];
         for i in 0..N {

@@ -66,7 +66,8 @@ pub(crate) fn encode(base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> 
 pub(crate) fn apply(
     base: Option<&[u8]>,
     payload: &[u8],
-    result_len: usize) -> Result<Vec<u8>, Error> {
+    result_len: usize,
+) -> Result<Vec<u8>, Error> {
     let max_symbols = max_symbols(payload);
     let Some((&flags, mut rest)) = payload.split_first() else {
         let base = base.filter(|b| b.len() == result_len);

@@ -80,6 +80,7 @@ pub(super) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// The value of each lower-case hex digit; 255 for other bytes.
+#[expect(clippy::cast_possible_truncation, reason = "a digit's value has four bits")]
 const VALUES: [u8; 256] = {
     let mut table = [255; 256];
     let mut value = 0;
@@ -360,6 +361,7 @@ impl Model {
 }
 
 /// One more zero or one; a surprise halves what spoke against it.
+#[expect(clippy::cast_possible_truncation, reason = "both counts together have eight bits")]
 const COUNTED: [[u8; 256]; 2] = {
     let mut table = [[0; 256]; 2];
     let mut counts = 0;
@@ -436,14 +438,8 @@ impl<'a> StringState<'a> {
             *slot = hash;
         }
         let in_word = u32::try_from(found.len() - self.word_start).unwrap_or(0);
-        let low = self
-            .low
-            .guess()
-            .map_or(256, |(symbol, trust)| u32::from(symbol) | (trust.min(3) << 9) as u32);
-        let high = self
-            .high
-            .guess()
-            .map_or(256, |(symbol, trust)| u32::from(symbol) | (trust.min(3) << 9) as u32);
+        let low = self.low.hint();
+        let high = self.high.hint();
         let words = self.words.min(15);
         let salt = |i: u32, x: u32| (x ^ i.wrapping_mul(0x6c07_8965)).wrapping_mul(0x9e37_79b1);
         [
@@ -527,6 +523,12 @@ struct Follower<'a> {
 impl<'a> Follower<'a> {
     fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0, trust: 8 }
+    }
+
+    /// What is expected next and how surely, in a few bits.
+    fn hint(&self) -> u32 {
+        let trust = |trust: usize| u32::try_from(trust.min(3)).unwrap_or(3);
+        self.guess().map_or(256, |(symbol, held)| u32::from(symbol) | trust(held) << 9)
     }
 
     /// The symbol expected next and how long the expectations have held, below 32.

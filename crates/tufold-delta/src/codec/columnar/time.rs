@@ -52,17 +52,14 @@ pub(super) fn write(out: &mut Vec<u8>, seconds: i64) -> Option<()> {
         }
     };
     digits(year, 4);
-    for (value, before) in [
-        (month, b'-'),
-        (day, b'-'),
-        (second / 3_600, b'T'),
-        (second / 60 % 60, b':'),
-        (second % 60, b':'),
-    ] {
-        out.push(before);
-        out.extend_from_slice(&[b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
+    for value in [month, day, second / 3_600, second / 60 % 60, second % 60] {
+        digits(value, 2);
     }
-    out.push(b'Z');
+    // From the end, so that the places before stay where they are.
+    let start = out.len() - 14;
+    for (place, mark) in [(14, b'Z'), (12, b':'), (10, b':'), (8, b'T'), (6, b'-'), (4, b'-')] {
+        out.insert(start + place, mark);
+    }
     Some(())
 }
 
