@@ -52,6 +52,9 @@ pub enum Error {
     /// No codec has this name.
     #[error("there is no codec of that name")]
     UnknownCodec,
+    /// No ladder is written like this.
+    #[error("there is no ladder of that name")]
+    UnknownLadder,
     /// The codec cannot carry this pair of documents; another one can.
     #[error("{codec} cannot carry this document: {why}")]
     Declined {
