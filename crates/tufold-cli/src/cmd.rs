@@ -1,6 +1,7 @@
 //! The sub-commands: each parses, calls the library and prints.
 
 pub(crate) mod check;
+pub(crate) mod delta;
 pub(crate) mod init;
 pub(crate) mod prune;
 pub(crate) mod publish;

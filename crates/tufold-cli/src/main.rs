@@ -40,6 +40,7 @@ enum Command {
     Show(cmd::show::Args),
     Prune(cmd::prune::Args),
     Targets(cmd::targets::Args),
+    Delta(cmd::delta::Args),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check::run(args, &mut out),
         Command::Show(args) => cmd::show::run(args, &mut out),
         Command::Prune(args) => cmd::prune::run(args, &mut out),
+        Command::Delta(args) => cmd::delta::run(args, &mut out),
         Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tufold", &mut out);

@@ -4,6 +4,7 @@ mod codec;
 mod container;
 mod error;
 mod floor;
+mod fresh;
 mod ladder;
 mod log2;
 mod varint;
@@ -12,4 +13,5 @@ pub use codec::{Codec, EncodeOptions, Limits, apply, dcz_head, encode, encode_sm
 pub use container::Header;
 pub use error::{Error, Fingerprint};
 pub use floor::{Floor, FloorKind, chances_bits, choice_bits, empirical_bits, poisson_bits};
+pub use fresh::fresh_hex_bytes;
 pub use ladder::{Edge, Ladder};
