@@ -105,7 +105,9 @@ impl Private {
     }
 
     pub(crate) fn sweep_due(&self) -> Result<Option<Time>, Error> {
-        Ok(self.text(SWEEP)?.and_then(|text| text.trim().parse().ok()))
+        let bytes = self.store.get(SWEEP, MAX_LEN_BYTES)?;
+        // Damaged, it is as good as missing: everything is looked at now.
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse().ok()))
     }
 
     pub(crate) fn set_sweep_due(&self, time: Time) -> Result<(), Error> {

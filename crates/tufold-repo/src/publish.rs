@@ -258,8 +258,7 @@ impl Publisher {
     }
 
     fn every_role(&self) -> Vec<String> {
-        let names = self.state.snapshot.meta.keys();
-        names.filter_map(|name| name.strip_suffix(".json")).map(str::to_owned).collect()
+        self.state.roles().map(str::to_owned).collect()
     }
 
     fn add_refreshes(

@@ -190,9 +190,15 @@ impl State {
 
     /// The names of the roles below the top-level targets role that list targets, sorted.
     pub(crate) fn leaf_roles(&self) -> Vec<String> {
-        let roles = self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"));
         let is_leaf = |role: &&str| *role != "targets" && !(*role == BINS && self.bins.is_some());
-        roles.filter(is_leaf).map(str::to_owned).collect()
+        self.roles().filter(is_leaf).map(str::to_owned).collect()
+    }
+
+    /// The names of all targets roles, sorted. What lost its delegation stays in the snapshot
+    /// (TUF 5.5.5), but is a role no more.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = &str> {
+        let names = self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"));
+        names.filter(|role| self.keys_of(role).is_some())
     }
 }
 
