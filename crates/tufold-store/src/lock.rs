@@ -9,7 +9,15 @@ use crate::Error;
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that another thread is just starting holds a
+        // copy until it runs its own program. If this fails, closing is all that can be done.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Takes the lock file at `path`, which is made if it is missing and stays when the lock is
@@ -28,7 +36,7 @@ pub fn lock(path: &Path) -> Result<Lock, Error> {
         .open(path)
         .map_err(Error::io("open", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(Lock { file }),
         Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
     }
@@ -48,6 +56,16 @@ mod tests {
         assert_eq!(refused.to_string(), format!("{} is locked by another writer", path.display()));
         drop(held);
         assert!(path.exists());
+        let _held = lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_copy_of_the_file_does_not_keep_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = lock(&path).unwrap();
+        let _copy = held.file.try_clone().unwrap();
+        drop(held);
         let _held = lock(&path).unwrap();
     }
 
