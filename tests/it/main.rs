@@ -1,5 +1,7 @@
 //! The integration tests, one binary.
 
 mod datasets;
+mod determinism;
 mod interop;
+mod interrupted;
 mod publisher;

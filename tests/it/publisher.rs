@@ -1,8 +1,15 @@
 //! The publisher as a library: what publishes write, and what they refuse.
 
-use tufold_repo::Input;
+use std::fs;
+use std::path::PathBuf;
+
+use tufold_meta::{Digest, Role, Signed, SigningKey, Snapshot, Timestamp, sign};
 use tufold_repo::check::Strictness;
-use tufold_tests::{ALL_LAYOUTS, TestRepo, Visitor, after, changes, list, put, remove};
+use tufold_repo::settings::RoleKind;
+use tufold_repo::{Input, KeyRequest, Publisher};
+use tufold_tests::{
+    ALL_LAYOUTS, TestRepo, Visitor, after, changes, list, project_dir, put, remove,
+};
 
 const PATHS: [&str; 5] =
     ["a/one", "a/two", "b/three", "simple/django/index.html", "packages/aa/bb/cc/django-1.tar.gz"];
@@ -43,5 +50,636 @@ fn only_touched_roles_are_written() {
             assert!(visitor.find(path).unwrap().is_some(), "{layout}: {path}");
         }
         assert_sound(&repo, "1h");
+    }
+}
+
+/// Publishes changes whose mistake is the publisher's to find; nothing may change.
+fn assert_refused(repo: &TestRepo, input: Input, refresh: &[&str], expected: &str) {
+    let before = repo.files();
+    let error = repo.try_publish(input, refresh, after("1h")).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    assert!(repo.files() == before, "{expected}: public/ changed");
+}
+
+#[test]
+fn refuses_to_remove_what_is_not_listed() {
+    for (layout, path, role) in [
+        ("flat versions", "a/none", "targets"),
+        ("bins-succinct:4 versions", "a/none", "bins-1"),
+        ("bins-prefixes:4 versions", "a/none", "bins-1"),
+        ("projects-wildcard versions", "a/none", "project~a"),
+        ("projects-listed versions", "new/none", "project~new"),
+    ] {
+        let repo = TestRepo::init(layout, list(PATHS));
+        let expected = format!("{path}: it cannot be removed, for {role} does not list it");
+        assert_refused(&repo, changes([put("a/one", "x"), remove(path)]), &[], &expected);
+    }
+    let repo = TestRepo::init("flat versions", list(PATHS));
+    let expected = "bins-0: no role of this name is published";
+    assert_refused(&repo, Input::Nothing, &["bins-0"], expected);
+}
+
+#[test]
+fn projects_come_and_are_emptied_and_come_back() {
+    for layout in ["projects-listed versions", "projects-wildcard hashes"] {
+        let repo = TestRepo::init(layout, list([]));
+        let steps: [(&[&str], &[&str]); 5] = [
+            (&["a/one", "a/two", "b/one"], &[]),
+            (&["a/two"], &["a/one", "b/one"]),
+            (&["new/[x]*", "a/two", "simple/a/x"], &["a/one", "b/one"]),
+            (&[], &["a/one", "a/two", "b/one", "new/[x]*", "simple/a/x"]),
+            (&["a/one", "b/one"], &["a/two", "new/[x]*"]),
+        ];
+        for (hour, (there, gone)) in (1..).zip(steps) {
+            let now = after(&format!("{hour}h"));
+            repo.publish(Input::Targets(list(there.iter().copied())), &[], now);
+            let mut visitor = Visitor::refresh(&repo.metadata(), now).unwrap();
+            for path in there {
+                let found = visitor.find(path).unwrap();
+                assert_eq!(found.map(|file| file.length), Some(path.len() as u64), "{path}");
+            }
+            for path in gone {
+                assert_eq!(visitor.find(path).unwrap(), None, "{path}");
+            }
+            assert_sound(&repo, &format!("{hour}h"));
+        }
+    }
+}
+
+#[test]
+fn what_lived_half_its_life_is_signed_again() {
+    let init = || {
+        let repo = TestRepo::planned("bins-prefixes:4 versions")
+            .lifetime(RoleKind::Bins, "10d")
+            .lifetime(RoleKind::Targets, "40d");
+        repo.try_init(list(PATHS)).unwrap();
+        repo
+    };
+    // Hours after the init; roles, snapshot and timestamp that are written without input.
+    for (time, roles, snapshot, timestamp) in [
+        ("1h", 0, None, None),
+        ("12h", 0, None, None),
+        ("13h", 0, None, Some(2)),
+        ("84h", 0, None, Some(2)),
+        ("85h", 0, Some(2), Some(2)),
+        ("120h", 0, Some(2), Some(2)),
+        ("121h", 5, Some(2), Some(2)),
+        ("480h", 5, Some(2), Some(2)),
+        ("481h", 6, Some(2), Some(2)),
+    ] {
+        let published = init().publish(Input::Nothing, &[], after(time));
+        let summary = published.summary;
+        assert_eq!(
+            (summary.roles, summary.snapshot_version, summary.timestamp_version),
+            (roles, snapshot, timestamp),
+            "{time}"
+        );
+        assert_eq!(summary.resigned, roles);
+    }
+}
+
+/// A publisher that always has changes keeps what it does not touch from expiring as well.
+#[test]
+fn nothing_expires_while_changes_are_published() {
+    for (bins, targets) in [("10d", "40d"), ("90d", "2d"), ("8h", "365d")] {
+        let repo = TestRepo::planned("bins-succinct:4 hashes")
+            .lifetime(RoleKind::Bins, bins)
+            .lifetime(RoleKind::Targets, targets);
+        repo.try_init(list(PATHS)).unwrap();
+        for hour in (1..240).step_by(3) {
+            let time = format!("{hour}h");
+            let rows = changes([put("a/one", &time)]);
+            repo.publish(rows, &[], after(&time));
+            let report = repo.check(after(&time), Strictness::Usual);
+            assert!(report.is_sound(), "{bins} {targets} {time}: {:?}", report.findings);
+        }
+    }
+}
+
+/// Lifetimes that were cut, or a clock that was ahead, do not hide what is due.
+#[test]
+fn a_sweep_comes_in_time_for_what_was_written_since() {
+    let repo = TestRepo::init("bins-succinct:4 versions", list(PATHS));
+    repo.publish(changes([put("a/one", "1")]), &[], after("1h"));
+    let settings = repo.private().join("settings.toml");
+    let text = fs::read_to_string(&settings).unwrap().replace("bins = \"90d\"", "bins = \"1d\"");
+    fs::write(settings, text).unwrap();
+    let written = repo.publish(changes([put("a/one", "2")]), &[], after("2h"));
+    assert_eq!(written.summary.roles, 1);
+    // Another bin changes after half a day: the first is signed again with it.
+    let written = repo.publish(changes([put("a/two", "3")]), &[], after("16h"));
+    assert_eq!(written.summary.roles, 2);
+}
+
+#[test]
+fn an_empty_publish_writes_nothing() {
+    let repo = TestRepo::init("bins-succinct:4 versions", list(PATHS));
+    let before = repo.files();
+    for input in
+        [Input::Nothing, changes([]), changes([put("a/one", "a/one")]), Input::Targets(list(PATHS))]
+    {
+        let published = repo.publish(input, &[], after("1h"));
+        assert_eq!((published.files, published.summary.timestamp_version), (0, None));
+        assert!(repo.files() == before);
+    }
+}
+
+/// Damages something, and says what a check finds and what a publish of everything says.
+fn check_damage(layout: &str, damage: impl Fn(&TestRepo), findings: &[&str], refusal: &str) {
+    let repo = TestRepo::init(layout, list(PATHS));
+    repo.publish(changes([put("a/one", "new")]), &[], after("1h"));
+    damage(&repo);
+    let without_digests =
+        |text: String| text.split(": sha256 is ").next().unwrap_or_default().to_owned();
+    let found: Vec<_> = repo.findings(after("2h")).into_iter().map(without_digests).collect();
+    assert_eq!(found, findings);
+    let before = repo.files();
+    let published = repo.try_publish(changes([put("a/one", "newer")]), &["all"], after("2h"));
+    let refused = published.err().map(|error| error.to_string()).unwrap_or_default();
+    let refused = without_digests(refused);
+    assert_eq!(refused.replace(&repo.path().display().to_string(), "REPO"), refusal);
+    assert!(refusal.is_empty() || repo.files() == before, "public/ changed");
+}
+
+/// Writes a file of the repository anew.
+fn edit(repo: &TestRepo, name: &str, edit: impl Fn(&str) -> String) {
+    let path = repo.path().join(name);
+    fs::write(&path, edit(&fs::read_to_string(&path).unwrap())).unwrap();
+}
+
+/// Changes a document, signs it with the role's key and gives the file's new bytes.
+fn resign<R: Role>(
+    repo: &TestRepo,
+    name: &str,
+    key: &str,
+    edit: impl Fn(&str) -> String,
+) -> Vec<u8> {
+    let path = repo.metadata().join(name);
+    let signed = Signed::<R>::parse(fs::read(&path).unwrap()).unwrap();
+    let edited = edit(std::str::from_utf8(signed.canonical()).unwrap());
+    let pem = project_dir().join(format!("tests/golden/keys/{key}.pem"));
+    let key = SigningKey::from_pem(&fs::read_to_string(pem).unwrap()).unwrap();
+    let bytes = sign(edited.as_bytes(), &[&key]).unwrap();
+    fs::write(path, &bytes).unwrap();
+    bytes
+}
+
+const HASHES: &str = "bins-succinct:4 hashes";
+const VERSIONS: &str = "bins-prefixes:4 versions";
+const OLDER: &str = "note metadata/ holds 2 older files, which prune removes";
+
+fn delete(name: &'static str) -> impl Fn(&TestRepo) {
+    move |repo| fs::remove_file(repo.metadata().join(name)).unwrap()
+}
+
+fn copy(from: &'static str, to: &'static str) -> impl Fn(&TestRepo) {
+    move |repo| {
+        fs::copy(repo.metadata().join(from), repo.metadata().join(to)).unwrap();
+    }
+}
+
+fn cut(name: &'static str) -> impl Fn(&TestRepo) {
+    move |repo| edit(repo, name, |text| text[..text.len() / 2].to_owned())
+}
+
+#[test]
+fn check_names_missing_files() {
+    check_damage(HASHES, |_| (), &[OLDER], "");
+    for name in ["timestamp.json", "2.snapshot.json"] {
+        let fault = format!("fault {name} is missing");
+        check_damage(VERSIONS, delete(name), &[&fault], &format!("{name} is missing"));
+    }
+    check_damage(HASHES, delete("1.root.json"), &["fault 1.root.json is missing", OLDER], "");
+    check_damage(
+        HASHES,
+        |repo| {
+            delete("1.targets.json")(repo);
+            delete("1.bins-2.json")(repo);
+        },
+        &["fault 1.bins-2.json is missing", "fault 1.targets.json is missing"],
+        "1.targets.json is missing",
+    );
+    check_damage(
+        VERSIONS,
+        |repo| {
+            delete("1.bins.json")(repo);
+            cut("public/metadata/1.bins-3.json")(repo);
+        },
+        &[
+            "fault 1.bins-3.json is damaged: EOF while parsing a string at line 1 column 225",
+            "fault 1.bins.json is missing",
+        ],
+        "1.bins.json is missing",
+    );
+    check_damage(
+        VERSIONS,
+        |repo| {
+            delete("1.bins-2.json")(repo);
+            delete("1.bins-3.json")(repo);
+        },
+        &["fault 1.bins-2.json is missing", "fault 1.bins-3.json is missing", OLDER],
+        "1.bins-2.json is missing",
+    );
+}
+
+#[test]
+fn check_names_files_with_other_bytes() {
+    check_damage(
+        HASHES,
+        cut("public/metadata/1.bins-2.json"),
+        &["fault 1.bins-2.json is 292 bytes long, expected 585", OLDER],
+        "1.bins-2.json is 292 bytes long, expected 585",
+    );
+    check_damage(
+        HASHES,
+        |repo| edit(repo, "public/metadata/1.bins-2.json", |text| text.replace("a/two", "a/tvo")),
+        &["fault 1.bins-2.json has other bytes", OLDER],
+        "1.bins-2.json has other bytes",
+    );
+    check_damage(
+        VERSIONS,
+        |repo| edit(repo, "public/metadata/1.bins-2.json", |text| text.replace("a/two", "a/tvo")),
+        &["fault 1.bins-2.json 0 of 1 required signatures are good", OLDER],
+        "1.bins-2.json 0 of 1 required signatures are good",
+    );
+    check_damage(
+        VERSIONS,
+        copy("1.bins-1.json", "2.bins-1.json"),
+        &["fault 2.bins-1.json has version 1, expected 2", OLDER],
+        "2.bins-1.json has version 1, expected 2",
+    );
+    // Another bin's file, as good as its own but for what it lists.
+    check_damage(
+        VERSIONS,
+        copy("1.bins-3.json", "1.bins-0.json"),
+        &["fault 1.bins-0.json lists b/three, which is not its to list", OLDER],
+        "",
+    );
+    check_damage(
+        HASHES,
+        |repo| edit(repo, "public/metadata/2.snapshot.json", |text| text.replace('1', "2")),
+        &["fault 2.snapshot.json has other bytes"],
+        "2.snapshot.json has other bytes",
+    );
+    check_damage(
+        HASHES,
+        |repo| edit(repo, "public/metadata/1.root.json", |text| format!("{text}\n")),
+        &["fault 1.root.json is not the root that the publisher trusts, private/root.json", OLDER],
+        "",
+    );
+}
+
+#[test]
+fn check_names_delegated_roles_that_the_snapshot_lacks() {
+    let lose = |repo: &TestRepo| {
+        let snapshot = resign::<Snapshot>(repo, "2.snapshot.json", "snapshot", |text| {
+            text.replace(r#""bins-0.json":{"version":1},"#, "")
+                .replace(r#""targets.json""#, r#""strange.json":{"version":1},"targets.json""#)
+        });
+        let (length, digest) = (snapshot.len(), Digest::of(&snapshot));
+        resign::<Timestamp>(repo, "timestamp.json", "timestamp", |text| {
+            let (before, _) = text.split_once(r#""meta":"#).unwrap();
+            let meta = format!(
+                r#"{{"snapshot.json":{{"hashes":{{"sha256":"{digest}"}},"length":{length},"version":2}}}}"#
+            );
+            let after = text.split_once(r#""version":2}},"#).unwrap().1;
+            format!(r#"{before}"meta":{meta},{after}"#)
+        });
+    };
+    let findings = [
+        "fault bins-0.json is delegated, but not in the snapshot",
+        "note 1.bins-0.json belongs to a role that is not published",
+        OLDER,
+        "note strange.json is in the snapshot, but no role delegates to it",
+    ];
+    // A role that lost its delegation stays listed (TUF 5.5.5), and no publish stumbles over it.
+    check_damage("bins-succinct:4 versions", lose, &findings, "");
+    check_damage(VERSIONS, lose, &findings, "");
+}
+
+#[test]
+fn check_names_expired_documents() {
+    let repo = TestRepo::init(VERSIONS, list(PATHS));
+    let findings = repo.findings(after("8d"));
+    let at = |time| after(time).to_string();
+    let (day, week, now) = (at("1d"), at("7d"), at("8d"));
+    assert_eq!(
+        findings,
+        [
+            format!("fault 1.snapshot.json expired at {week}, now it is {now}"),
+            format!("fault timestamp.json expired at {day}, now it is {now}"),
+            format!(
+                "fault timestamp.json is refused by a client: timestamp.json expired at {day}, \
+                 now is {now}"
+            ),
+        ]
+    );
+    repo.publish(Input::Nothing, &[], after("8d"));
+    assert_sound(&repo, "8d");
+}
+
+#[test]
+fn settings_must_be_those_of_the_metadata() {
+    for (layout, from, to, problem) in [
+        (
+            HASHES,
+            "bins = 4",
+            "bins = 8",
+            "says bins-succinct, 8 bins, but what is published is bins-succinct, 4 bins",
+        ),
+        (
+            VERSIONS,
+            "bins = 4",
+            "bins = 2",
+            "says bins-prefixes, 2 bins, but what is published is bins-prefixes, 4 bins",
+        ),
+        (
+            VERSIONS,
+            "bins-prefixes",
+            "bins-succinct",
+            "says bins-succinct, 4 bins, but what is published is bins-prefixes, 4 bins",
+        ),
+        (
+            "projects-listed versions",
+            "projects-listed",
+            "projects-wildcard",
+            "says projects-wildcard, but what is published is projects-listed",
+        ),
+        (
+            "flat versions",
+            "flat",
+            "projects-listed",
+            "says projects-listed, but what is published is flat",
+        ),
+        (
+            HASHES,
+            "hashes",
+            "versions",
+            "says snapshot of versions, but the snapshot gives bins-0.json a hash",
+        ),
+    ] {
+        let fault = format!("fault private/settings.toml {problem}");
+        let damage = |repo: &TestRepo| {
+            edit(repo, "private/settings.toml", |text| text.replace(from, to));
+        };
+        let refusal = format!("REPO/private/settings.toml: {problem}");
+        check_damage(layout, damage, &[&fault, OLDER], &refusal);
+    }
+}
+
+#[test]
+fn damaged_private_files_are_named_and_nothing_is_published() {
+    let rows: [(&str, &str, &str); 6] = [
+        (
+            "settings.toml",
+            "[layout]\ndelegation = \"bins-succinct\"\n",
+            "REPO/private/settings.toml: ",
+        ),
+        ("settings.toml", "", "REPO/private/settings.toml: "),
+        ("root.json", "{\"signed\":{", "private/root.json is damaged: "),
+        ("root.json", "", "private/root.json is damaged: "),
+        (
+            "history.tsv",
+            "1\t2026\n2\t",
+            "REPO/private/history.tsv: line 1 is not a version and a time: 1\t2026",
+        ),
+        ("keys/x.pem", "-----BEGIN", "REPO/private/keys/x.pem: "),
+    ];
+    for (name, text, expected) in rows {
+        let repo = TestRepo::init(HASHES, list(PATHS));
+        let before = repo.files();
+        fs::write(repo.private().join(name), text).unwrap();
+        let error = repo.try_publish(Input::Nothing, &["all"], after("1h")).unwrap_err();
+        let error = error.to_string().replace(&repo.path().display().to_string(), "REPO");
+        assert!(error.starts_with(expected), "{name}: {error}");
+        assert!(repo.files() == before, "{name}: public/ changed");
+    }
+    let rows = [
+        ("settings.toml", "REPO/private is not a repository: it has no settings.toml"),
+        ("root.json", "REPO/private is not a repository: it has no root.json"),
+        ("keys", "cannot read REPO/private/keys: No such file or directory (os error 2)"),
+    ];
+    for (name, expected) in rows {
+        let repo = TestRepo::init(HASHES, list(PATHS));
+        fs::rename(repo.private().join(name), repo.beside().join("away")).unwrap();
+        let error = repo.try_publish(Input::Nothing, &["all"], after("1h")).unwrap_err();
+        assert_eq!(error.to_string().replace(&repo.path().display().to_string(), "REPO"), expected);
+    }
+    // What only speeds things up, or a crash cut off, is made anew.
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    fs::write(repo.private().join("sweep"), b"\xff\xff").unwrap();
+    fs::write(repo.private().join("history.tsv"), b"1\t2026-11-22T00:00:00Z\n2\t20\xff").unwrap();
+    repo.publish(changes([put("a/one", "new")]), &[], after("1h"));
+    let history = fs::read_to_string(repo.private().join("history.tsv")).unwrap();
+    assert_eq!(history, "1\t2026-11-22T00:00:00Z\n2\t2026-11-22T01:00:00Z\n");
+}
+
+/// Writes keys called `NAME.pem`.
+fn keys_folder(repo: &TestRepo, names: &[&str]) -> PathBuf {
+    let folder = repo.beside().join("own-keys");
+    fs::create_dir(&folder).unwrap();
+    for name in names {
+        let pem = SigningKey::generate_ed25519_pem().unwrap();
+        fs::write(folder.join(format!("{name}.pem")), pem).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn several_keys_sign_each_role() {
+    for layout in ALL_LAYOUTS {
+        let kinds = RoleKind::ALL;
+        let request = KeyRequest {
+            folder: None,
+            counts: kinds.map(|kind| (kind, 3)).into(),
+            thresholds: kinds.map(|kind| (kind, 2)).into(),
+        };
+        let repo = TestRepo::planned(layout).keys(request);
+        repo.try_init(list(PATHS)).unwrap();
+        repo.publish(changes([put("new/one", "1")]), &["all"], after("1h"));
+        assert_sound(&repo, "1h");
+        for (name, bytes) in repo.files() {
+            let text = String::from_utf8(bytes).unwrap();
+            assert_eq!(text.matches("\"sig\":").count(), 3, "{layout} {name}");
+        }
+        // Two of three are enough, one is not; the offline root's are not needed.
+        let keys = |kind: &str| {
+            let files = fs::read_dir(repo.private().join("keys")).unwrap();
+            let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+            files.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(kind));
+            files.sort();
+            files
+        };
+        keys("root").iter().for_each(|path| fs::remove_file(path).unwrap());
+        fs::remove_file(&keys("snapshot")[0]).unwrap();
+        repo.publish(changes([put("new/one", "2")]), &["all"], after("2h"));
+        assert_sound(&repo, "2h");
+        fs::remove_file(&keys("snapshot")[0]).unwrap();
+        let expected = "snapshot needs 2 signatures and 1 of its private keys are at hand";
+        assert_refused(&repo, changes([put("new/one", "3")]), &[], expected);
+    }
+}
+
+#[test]
+fn own_keys_are_one_or_more_a_kind() {
+    let all = ["root", "targets", "bins", "snapshot", "timestamp"];
+    let check = |names: &[&str], threshold: &[(RoleKind, u64)], expected: &str| {
+        let repo = TestRepo::planned("bins-succinct:2 versions");
+        let folder = keys_folder(&repo, names);
+        let thresholds = threshold.iter().copied().collect();
+        let request =
+            KeyRequest { folder: Some(folder.clone()), thresholds, ..KeyRequest::default() };
+        let repo = repo.keys(request);
+        let error = repo.try_init(list(PATHS)).err().map(|error| error.to_string());
+        let error = error.unwrap_or_default().replace(&folder.display().to_string(), "KEYS");
+        assert_eq!(error, expected);
+        assert_eq!(repo.path().exists(), expected.is_empty(), "{expected}");
+    };
+    check(&all, &[], "");
+    check(&[&all[..], &["bins-second", "bins-3rd"]].concat(), &[(RoleKind::Bins, 2)], "");
+    check(&all[1..], &[], "KEYS has no key for root (root.pem)");
+    check(&all, &[(RoleKind::Bins, 2)], "bins has a threshold of 2 with 1 keys");
+    check(&all, &[(RoleKind::Root, 0)], "root has a threshold of 0 with 1 keys");
+    check(
+        &[&all[..], &["bin"]].concat(),
+        &[],
+        "KEYS/bin.pem: `bin` is not root, targets, bins, snapshot or timestamp",
+    );
+
+    let repo = TestRepo::planned("flat versions");
+    let folder = keys_folder(&repo, &all);
+    fs::copy(folder.join("root.pem"), folder.join("root-2.pem")).unwrap();
+    let request = KeyRequest { folder: Some(folder.clone()), ..KeyRequest::default() };
+    let repo = repo.keys(request);
+    let error = repo.try_init(list(PATHS)).unwrap_err().to_string();
+    assert!(error.starts_with("root has the key ") && error.ends_with(" twice"), "{error}");
+    fs::write(folder.join("root-2.pem"), "-----BEGIN PRIVATE KEY-----\nMC4").unwrap();
+    let error = repo.try_init(list(PATHS)).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: ", folder.join("root-2.pem").display())), "{error}");
+    assert!(!repo.path().exists());
+}
+
+#[test]
+fn prune_keeps_what_was_current_in_the_window() {
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    for hour in 1..=6 {
+        let time = format!("{hour}h");
+        repo.publish(changes([put("a/one", &time)]), &[], after(&time));
+    }
+    // An uncommitted file, a file of a role that is none, and a stranger.
+    for name in ["9.bins-1.json", "1.other.json", "notes.txt"] {
+        fs::write(repo.metadata().join(name), "left").unwrap();
+    }
+    let before = repo.names();
+    let plan = repo.prune("100h", after("7h")).unwrap();
+    assert_eq!((plan.oldest_snapshot, plan.files), (1, 0));
+    // At 4 h, three hours before, snapshot 5 took over from 4.
+    let plan = repo.prune("3h", after("7h")).unwrap();
+    assert_eq!((plan.oldest_snapshot, plan.files), (5, 8));
+    let mut expected = before;
+    let gone = |name: &String| {
+        let (version, role) = name.split_once('.').unwrap();
+        ["bins-1.json", "snapshot.json"].contains(&role) && version.parse::<u64>().unwrap() < 5
+    };
+    expected.retain(|name| !gone(name));
+    assert_eq!(repo.names(), expected);
+    assert_sound(&repo, "7h");
+    // A longer window afterwards finds nothing that is not there.
+    let plan = repo.prune("100h", after("7h")).unwrap();
+    assert_eq!((plan.oldest_snapshot, plan.files), (5, 0));
+    repo.publish(changes([put("a/one", "8")]), &[], after("8h"));
+    repo.publish(changes([put("a/one", "9")]), &[], after("9h"));
+    assert!(repo.names().contains(&"10.bins-1.json".to_owned()), "9 is spent");
+}
+
+#[test]
+fn a_clock_that_went_back_prunes_nothing_that_was_current() {
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    repo.publish(changes([put("a/one", "1")]), &[], after("10h"));
+    repo.publish(changes([put("a/one", "2")]), &[], after("1h"));
+    let plan = repo.prune("5h", after("11h")).unwrap();
+    assert_eq!((plan.oldest_snapshot, plan.files), (1, 0));
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    let writer = Publisher::open(&repo.path()).unwrap();
+    let lock = repo.private().join("lock");
+    let expected = format!("{} is locked by another writer", lock.display());
+    assert_refused(&repo, changes([put("a/one", "1")]), &[], &expected);
+    assert_eq!(repo.prune("1h", after("1h")).unwrap_err().to_string(), expected);
+    assert_sound(&repo, "1h");
+    drop(writer);
+    repo.publish(changes([put("a/one", "1")]), &[], after("1h"));
+}
+
+#[test]
+fn a_dry_run_says_what_the_publish_then_does() {
+    for layout in ALL_LAYOUTS {
+        let repo = TestRepo::planned(layout);
+        let plan_init = || {
+            let new = repo.prepare().unwrap();
+            let plan = new.plan(list(PATHS)).unwrap();
+            (new, plan)
+        };
+        let (new, plan) = plan_init();
+        let rehearsed = new.rehearse(plan, &|_| ()).unwrap();
+        assert!(!repo.path().exists());
+        let (new, plan) = plan_init();
+        assert_eq!(new.commit(plan, &|_| ()).unwrap(), rehearsed, "{layout}");
+
+        // A file that an interrupted publish left takes a version.
+        fs::write(repo.metadata().join("2.snapshot.json"), "left").unwrap();
+        let plan_publish = || {
+            let publisher = Publisher::open(&repo.path()).unwrap();
+            let input = changes([put("a/one", "new"), remove("b/three")]);
+            let plan = publisher.plan(input, &[].into(), after("1h"), &|_| ()).unwrap();
+            (publisher, plan)
+        };
+        let before = repo.files();
+        let (publisher, plan) = plan_publish();
+        let rehearsed = publisher.rehearse(plan, &|_| ()).unwrap();
+        assert!(repo.files() == before);
+        drop(publisher);
+        let (publisher, plan) = plan_publish();
+        assert_eq!(publisher.commit(plan, &|_| ()).unwrap(), rehearsed, "{layout}");
+        assert_eq!(rehearsed.summary.snapshot_version, Some(3));
+    }
+}
+
+#[test]
+fn no_init_over_something_else() {
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    let before = repo.files();
+    let error = repo.try_init(list(PATHS)).unwrap_err().to_string();
+    assert_eq!(error, format!("{} is a repository already", repo.path().display()));
+    assert!(repo.files() == before);
+
+    let repo = TestRepo::planned(HASHES);
+    fs::create_dir_all(repo.private()).unwrap();
+    let error = repo.try_init(list(PATHS)).unwrap_err().to_string();
+    let private = repo.private();
+    assert_eq!(error, format!("{} is not a repository: it has no root.json", private.display()));
+    assert!(!repo.path().join("public").exists());
+
+    let repo = TestRepo::planned(HASHES);
+    fs::write(repo.path(), "a file").unwrap();
+    assert!(repo.try_init(list(PATHS)).is_err());
+    assert_eq!(fs::read(repo.path()).unwrap(), b"a file");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_reads_private_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let repo = TestRepo::init(HASHES, list(PATHS));
+    repo.publish(changes([put("a/one", "1")]), &[], after("1h"));
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&repo.private()), 0o700);
+    assert_eq!(mode(&repo.private().join("keys")), 0o700);
+    for entry in fs::read_dir(repo.private().join("keys")).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
     }
 }

@@ -45,7 +45,7 @@ impl Ledger {
 }
 
 /// The files of a folder by name; none if there is no such folder.
-pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let entry = entry.expect("a readable folder");

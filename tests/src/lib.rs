@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 pub use client::Visitor;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, files as files_of};
 pub use repo::{ALL_LAYOUTS, NOW, TestRepo, after, changes, layout, list, put, remove, target};
 
 /// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of
@@ -59,4 +59,13 @@ pub fn target_dir() -> PathBuf {
 fn profile_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("a path of this binary");
     exe.ancestors().nth(2).expect("target/<profile>/deps/it-<hash>").to_owned()
+}
+
+/// A temporary folder, in memory if the system has a place for that: every publish syncs a whole
+/// file system, and others may be writing to it.
+///
+/// # Panics
+/// If there is no room.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }

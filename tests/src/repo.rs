@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tempfile::{TempDir, tempdir};
+use tempfile::TempDir;
 use tufold_meta::{Digest, TargetFile, TargetPath, Time};
 use tufold_repo::check::{Report, Strictness, check};
 use tufold_repo::layout::{Delegation, Layout};
@@ -14,7 +14,7 @@ use tufold_repo::{
     Repository,
 };
 
-use crate::project_dir;
+use crate::{project_dir, scratch};
 
 /// When the repositories of the tests are made.
 pub const NOW: &str = "2026-11-22T00:00:00Z";
@@ -44,7 +44,7 @@ impl TestRepo {
     /// What is to be a repository of this layout, with the fixed test keys; nothing is made yet.
     pub fn planned(text: &str) -> Self {
         Self {
-            dir: tempdir().expect("a temporary folder"),
+            dir: scratch(),
             settings: Settings { layout: layout(text), lifetimes: Lifetimes::default() },
             keys: KeyRequest {
                 folder: Some(project_dir().join("tests/golden/keys")),
@@ -74,9 +74,14 @@ impl TestRepo {
         self
     }
 
+    /// Begins to make the repository.
+    pub fn prepare(&self) -> Result<NewRepository, Error> {
+        NewRepository::prepare(&self.path(), self.settings, &self.keys, after("0s"))
+    }
+
     /// Makes the repository.
     pub fn try_init(&self, targets: TargetList) -> Result<Published, Error> {
-        let new = NewRepository::prepare(&self.path(), self.settings, &self.keys, after("0s"))?;
+        let new = self.prepare()?;
         let plan = new.plan(targets)?;
         new.commit(plan, &|_| ())
     }
