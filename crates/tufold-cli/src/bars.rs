@@ -44,6 +44,7 @@ fn bar(stage: Stage, total: u64) -> ProgressBar {
     let message = match stage {
         Stage::Compare => "comparing roles",
         Stage::Roles => "signing and writing roles",
+        Stage::Deltas => "encoding deltas",
         Stage::Sync => "making it durable",
         Stage::Check => "checking roles",
         Stage::Remove => "removing old files",

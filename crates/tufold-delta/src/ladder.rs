@@ -119,6 +119,20 @@ impl Ladder {
         is_step && in_reach || is_jump
     }
 
+    /// Whether a publish after `newest` writes an edge that starts at `version`.
+    pub fn wants(self, version: u64, newest: u64) -> bool {
+        let by_step = |step: u64| {
+            version.is_multiple_of(step) && version + step > newest && step <= self.horizon()
+        };
+        let by_jump = match self {
+            // A reader can climb to a multiple of a power of two that the newest has not passed.
+            Self::Climb { horizon } => (0..=horizon.ilog2()).any(|power| by_step(1 << power)),
+            Self::Direct { last } => version + last > newest,
+            _ => false,
+        };
+        version > 0 && version <= newest && (self.steps().any(by_step) || by_jump)
+    }
+
     /// The edges that a publish of version `to` makes useless, if all publishes before it were taken care of.
     pub fn retires(self, to: u64) -> Vec<Edge> {
         let left_behind = to.checked_sub(self.horizon() + 1).unwrap_or(0);
@@ -251,6 +265,21 @@ mod tests {
                         "{ladder} at {newest}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn wanted_bases_are_those_that_later_edges_start_from() {
+        for ladder in LADDERS {
+            for newest in [1_u64, 2, 63, 64, 100, 1_000] {
+                let later: BTreeSet<u64> = (newest + 1..=newest + 2_100)
+                    .flat_map(|to| ladder.writes(to))
+                    .map(|edge| edge.from)
+                    .filter(|&from| from <= newest)
+                    .collect();
+                let wanted = (1..=newest).filter(|&from| ladder.wants(from, newest)).collect();
+                assert_eq!(later, wanted, "{ladder} at {newest}");
             }
         }
     }

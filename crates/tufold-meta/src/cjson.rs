@@ -9,6 +9,10 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
+mod slices;
+
+pub(crate) use slices::{CanonicalObject, Entry, ObjectCopy, merge};
+
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]
 pub enum CanonicalError {
@@ -37,10 +41,15 @@ pub fn canonicalize(json: &[u8]) -> Result<Cow<'_, [u8]>, CanonicalError> {
 
 /// Whether `json` is JSON and in canonical form.
 pub fn is_canonical(json: &[u8]) -> bool {
-    let mut scanner = Scanner { bytes: json, at: 0 };
-    std::str::from_utf8(json).is_ok()
+    is_canonical_from(b' ', json)
+}
+
+/// Whether `bytes` are in canonical form, which with a raw control character is no JSON.
+fn is_canonical_from(lowest: u8, bytes: &[u8]) -> bool {
+    let mut scanner = Scanner { bytes, at: 0, lowest };
+    std::str::from_utf8(bytes).is_ok()
         && scanner.value(MAX_DEPTH).is_some()
-        && scanner.at == json.len()
+        && scanner.at == bytes.len()
 }
 
 /// Appends the canonical form of `value` to `out`.
@@ -263,6 +272,8 @@ pub(crate) fn write_number(mut value: u64, out: &mut Vec<u8>) {
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The lowest byte that may stand in a string.
+    lowest: u8,
 }
 
 impl<'a> Scanner<'a> {
@@ -323,7 +334,8 @@ impl<'a> Scanner<'a> {
                     return Some(&self.bytes[start..self.at - 1]);
                 }
                 b'\\' if matches!(self.bytes.get(self.at + 1), Some(b'"' | b'\\')) => self.at += 2,
-                b'\\' | 0..0x20 => return None,
+                b'\\' => return None,
+                byte if byte < self.lowest => return None,
                 _ => self.at += 1,
             }
         }
@@ -360,18 +372,20 @@ impl<'a> Scanner<'a> {
 
 /// Whether one raw key sorts before another once their escapes are undone.
 fn is_less(left: &[u8], right: &[u8]) -> bool {
-    fn plain(raw: &[u8]) -> Cow<'_, [u8]> {
-        if !raw.contains(&b'\\') {
-            return Cow::Borrowed(raw);
-        }
-        let mut out = Vec::with_capacity(raw.len());
-        let mut bytes = raw.iter();
-        while let Some(&byte) = bytes.next() {
-            out.push(if byte == b'\\' { *bytes.next().unwrap_or(&byte) } else { byte });
-        }
-        Cow::Owned(out)
+    unescape(left) < unescape(right)
+}
+
+/// A raw string of canonical JSON without its escapes.
+pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
+    if !raw.contains(&b'\\') {
+        return Cow::Borrowed(raw);
     }
-    plain(left) < plain(right)
+    let mut out = Vec::with_capacity(raw.len());
+    let mut bytes = raw.iter();
+    while let Some(&byte) = bytes.next() {
+        out.push(if byte == b'\\' { *bytes.next().unwrap_or(&byte) } else { byte });
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

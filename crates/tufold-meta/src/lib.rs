@@ -21,30 +21,37 @@
 //! ```
 
 mod bins;
+mod bundle;
 pub mod cjson;
 mod delegations;
 mod digest;
+mod envelope;
 mod files;
 mod keys;
 pub mod names;
 mod path;
 mod pattern;
+mod predict;
 mod roles;
 mod signed;
 mod time;
 mod trusted;
+mod varint;
 
 pub use bins::{Bin, BitLength};
+pub use bundle::{Bundle, BundleError, Files, Rebuilt, RoleChanges};
 pub use delegations::{
     Delegated, DelegatedRole, DelegatedRoles, Delegations, Selector, SuccinctRoles, Terminating,
 };
 pub use digest::{Digest, Hashes};
+pub use envelope::{Envelope, EnvelopeError};
 pub use files::{MetaFile, Mismatch, TargetFile};
 pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};
 pub use names::Version;
 pub use path::{PathError, TargetPath};
+pub use predict::{Prediction, fill_in, outline};
 pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
-pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, sign};
+pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, canonical_parts, sign};
 pub use time::{Time, TimeError};
 pub use trusted::{
     Cache, Error, Limits, Outcome, Request, RoleChain, Source, Step, TargetSearch, TrustedSet,

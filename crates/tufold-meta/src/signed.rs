@@ -1,6 +1,7 @@
 //! A signed document: its exact bytes beside what they say, and the payload only after its
 //! signatures were checked.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::{Deref, Range};
 
@@ -61,6 +62,14 @@ struct Envelope<'a> {
     #[serde(borrow)]
     signed: &'a RawValue,
     signatures: Vec<Signature>,
+}
+
+/// Takes a file apart without reading what it says: the canonical bytes of `signed`, and the
+/// signatures.
+pub fn canonical_parts(file: &[u8]) -> Result<(Cow<'_, [u8]>, Vec<Signature>), ParseError> {
+    let envelope: Envelope<'_> = serde_json::from_slice(file)?;
+    let canonical = cjson::canonicalize(envelope.signed.get().as_bytes())?;
+    Ok((canonical, envelope.signatures))
 }
 
 impl<T: Role> Signed<T> {

@@ -4,12 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use tufold_meta::names::{METADATA_FOLDER, file_name, meta_name, versioned_file_name};
+use tufold_delta::Ladder;
+use tufold_meta::cjson::Object;
+use tufold_meta::names::{
+    ADVERTISEMENT, METADATA_FOLDER, file_name, meta_name, versioned_file_name,
+};
 use tufold_meta::{
     Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Timestamp, Version, sign,
 };
 use tufold_store::{Created, Store};
 
+use crate::deltas::{DeltaCost, DeltaWriter};
 use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::layout::SnapshotForm;
@@ -32,6 +37,8 @@ pub struct Published {
     pub snapshot_bytes: u64,
     /// The bytes of the timestamp.
     pub timestamp_bytes: u64,
+    /// What the deltas cost, if there are any.
+    pub deltas: Option<DeltaCost>,
 }
 
 impl Published {
@@ -50,6 +57,10 @@ pub(crate) struct Committer<'c> {
     pub(crate) keyring: &'c Keyring,
     pub(crate) root: &'c Root,
     pub(crate) form: SnapshotForm,
+    /// Which deltas are advertised.
+    pub(crate) ladder: Option<Ladder>,
+    /// Writes them; a rehearsal does not.
+    pub(crate) deltas: Option<DeltaWriter<'c>>,
     pub(crate) progress: Progress<'c>,
 }
 
@@ -83,10 +94,14 @@ impl Committer<'_> {
             .roles
             .into_par_iter()
             .map(|mut role| {
-                let file = self.create(&role.role.clone(), &role.keys.clone(), |version| {
+                let (name, keys) = (role.role.clone(), role.keys.clone());
+                let (file, bytes) = self.create(&name, &keys, |version| {
                     role.document.version = version.unwrap_or(role.document.version);
                     (role.document.version, role.canonical())
                 })?;
+                if let Some(deltas) = &self.deltas {
+                    deltas.role(&name, file.version, &bytes, &keys.keyids)?;
+                }
                 targets_bytes.fetch_add(file.length.unwrap_or(0), Ordering::Relaxed);
                 (self.progress)(Event::Advance(1));
                 Ok((meta_name(&role.role), file))
@@ -105,10 +120,14 @@ impl Committer<'_> {
                     (name, listed)
                 }));
                 let keys = &self.root.roles["snapshot"];
-                let file = self.create("snapshot", keys, |version| {
+                let (file, bytes) = self.create("snapshot", keys, |version| {
                     snapshot.version = version.unwrap_or(snapshot.version);
                     (snapshot.version, snapshot.to_canonical())
                 })?;
+                if let Some(deltas) = &self.deltas {
+                    (self.progress)(Event::Start(Stage::Deltas, 1));
+                    deltas.snapshot(&snapshot, &bytes, &keys.keyids)?;
+                }
                 summary.snapshot_version = Some(file.version.get());
                 snapshot_bytes = file.length.unwrap_or(0);
                 file
@@ -123,7 +142,7 @@ impl Committer<'_> {
             expires: plan.lifetimes.expiry(RoleKind::Timestamp, plan.now),
             snapshot,
             other_meta: plan.timestamp.other_meta,
-            extra: plan.timestamp.unknown,
+            extra: advertise(self.ladder, plan.timestamp.unknown)?,
         };
         let keys = &self.root.roles["timestamp"];
         let bytes = sign(&timestamp.to_canonical(), &self.keyring.signers("timestamp", keys)?)?;
@@ -137,6 +156,7 @@ impl Committer<'_> {
             targets_bytes: targets_bytes.into_inner(),
             snapshot_bytes,
             timestamp_bytes: bytes.len() as u64,
+            deltas: self.deltas.as_ref().map(DeltaWriter::cost),
         })
     }
 
@@ -158,7 +178,7 @@ impl Committer<'_> {
         role: &str,
         keys: &RoleKeys,
         mut render: impl FnMut(Option<Version>) -> (Version, Vec<u8>),
-    ) -> Result<MetaFile, Error> {
+    ) -> Result<(MetaFile, Vec<u8>), Error> {
         let signers = self.keyring.signers(role, keys)?;
         let mut asked = None;
         loop {
@@ -168,14 +188,25 @@ impl Committer<'_> {
             if self.store.create(&name, &bytes)? != Created::Differs {
                 // The timestamp states length and hash of the snapshot in either form.
                 let hashed = self.form == SnapshotForm::Hashes || role == "snapshot";
-                return Ok(MetaFile {
+                let file = MetaFile {
                     version,
                     length: Some(bytes.len() as u64),
                     hashes: hashed.then(|| Hashes::sha256_only(Digest::of(&bytes))),
                     extra: Default::default(),
-                });
+                };
+                return Ok((file, bytes));
             }
             asked = Some(version.next());
         }
     }
+}
+
+/// The timestamp's unknown fields with the advertisement of this ladder, or without one.
+fn advertise(ladder: Option<Ladder>, unknown: Object) -> Result<Object, Error> {
+    let mut fields = unknown.as_map().clone();
+    fields.remove(ADVERTISEMENT);
+    if let Some(ladder) = ladder {
+        fields.insert(ADVERTISEMENT.to_owned(), ladder.to_string().into());
+    }
+    Object::new(fields).map_err(|error| Error::damaged("timestamp.json", error))
 }

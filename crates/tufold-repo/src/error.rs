@@ -51,6 +51,9 @@ pub enum Error {
     /// The crypto library failed.
     #[error(transparent)]
     Crypto(#[from] tufold_meta::KeyError),
+    /// A delta could not be made.
+    #[error(transparent)]
+    Delta(#[from] tufold_delta::Error),
     /// Too few private keys are at hand.
     #[error("{role} needs {threshold} signatures and {held} of its private keys are at hand")]
     MissingKeys {

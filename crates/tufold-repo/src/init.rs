@@ -11,7 +11,9 @@ use tufold_meta::{
 };
 use tufold_store::{DirectoryStore, Store};
 
+use crate::bases::Bases;
 use crate::commit::{Committer, Published};
+use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, KeyRequest, Keyring};
 use crate::layout::{BINS, BinKeys, Delegation};
@@ -93,7 +95,7 @@ impl NewRepository {
 
     /// Decides every document of the repository. `targets` become its targets.
     pub fn plan(&self, targets: TargetList) -> Result<Plan, Error> {
-        let Settings { layout, lifetimes } = &self.settings;
+        let Settings { layout, lifetimes, .. } = &self.settings;
         let (keys, role) = self.keys.public(RoleKind::Bins)?;
         let bin_keys = BinKeys { keys, role };
         let first = |role: String, listed| {
@@ -182,7 +184,12 @@ impl NewRepository {
         let public = DirectoryStore::create(self.path.join("public"))?;
         private.remove_temporary()?;
         private.set_settings(&self.settings)?;
-        let published = self.committer(&public, &self.keys.keyring()?, progress).commit(plan)?;
+        let keyring = self.keys.keyring()?;
+        let mut committer = self.committer(&public, &keyring, progress);
+        let bases = Bases::new(&public, private.store());
+        committer.deltas =
+            self.settings.ladder.map(|ladder| DeltaWriter::new(&public, bases, ladder));
+        let published = committer.commit(plan)?;
         private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
         private.set_sweep_due(self.first_due())?;
         Ok(published)
@@ -209,7 +216,15 @@ impl NewRepository {
         progress: Progress<'c>,
     ) -> Committer<'c> {
         let form = self.settings.layout.snapshot;
-        Committer { store, keyring, root: &self.root, form, progress }
+        Committer {
+            store,
+            keyring,
+            root: &self.root,
+            form,
+            ladder: self.settings.ladder,
+            deltas: None,
+            progress,
+        }
     }
 
     /// Makes `private/` under another name and renames it, so that it is there whole or not at all.

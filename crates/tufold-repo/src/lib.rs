@@ -1,7 +1,9 @@
 //! The publisher of tufold.
 
+mod bases;
 pub mod check;
 mod commit;
+mod deltas;
 mod error;
 mod init;
 mod keyring;
@@ -19,6 +21,7 @@ pub mod show;
 pub mod targets;
 
 pub use commit::Published;
+pub use deltas::DeltaCost;
 pub use error::Error;
 pub use init::NewRepository;
 pub use keyring::{KeyRequest, Keyring};

@@ -6,6 +6,7 @@
 //! root.json           the root that the publisher trusts; it pins public/ to these keys
 //! history.tsv         snapshot version and time of every publish, for prune
 //! sweep               when every document's expiry is to be looked at again
+//! bases/              old versions that later deltas start from, packed
 //! lock                held by the one writer
 //! ```
 
@@ -52,6 +53,11 @@ impl Private {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let store = DirectoryStore::open_private(path)?;
         Ok(Self { path: path.to_owned(), store })
+    }
+
+    /// Where old versions are packed.
+    pub(crate) fn store(&self) -> &DirectoryStore {
+        &self.store
     }
 
     /// Takes the writer's lock; an error if another publisher holds it.

@@ -7,6 +7,8 @@ pub enum Stage {
     Compare,
     /// Signing and writing targets roles.
     Roles,
+    /// Encoding the deltas of the snapshot and for mirrors.
+    Deltas,
     /// Making the files durable.
     Sync,
     /// Checking targets roles.

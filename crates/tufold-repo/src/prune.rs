@@ -1,12 +1,16 @@
 //! Removing old versions that no client can still want.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tufold_meta::names::{
     METADATA_FOLDER, meta_name, parse_versioned_file_name, versioned_file_name,
 };
 use tufold_meta::{Signed, Snapshot, Time, Version};
-use tufold_store::Entry;
+use tufold_store::{Entry, Store};
 
+use crate::bases::Bases;
+use crate::deltas;
 use crate::error::Error;
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
@@ -24,6 +28,12 @@ pub struct PrunePlan {
     pub bytes: u64,
     #[serde(skip)]
     entries: Vec<Entry>,
+    /// Packed bases that go.
+    #[serde(skip)]
+    packed: Vec<Entry>,
+    /// Old versions that stay as bases of deltas.
+    #[serde(skip)]
+    bases: BTreeSet<(String, Version)>,
     #[serde(skip)]
     history: Vec<Publish>,
 }
@@ -58,11 +68,36 @@ impl Pruner {
         // the order of the lines counts.
         let known = history.iter().filter(|publish| publish.snapshot <= current);
         let before = known.take_while(|publish| publish.time <= horizon).last();
-        let Some(oldest) = before.map(|publish| publish.snapshot) else {
-            let oldest_snapshot =
-                history.first().map_or(current, |p| p.snapshot.min(current)).get();
-            return Ok(PrunePlan { oldest_snapshot, files: 0, bytes: 0, entries: vec![], history });
+        let oldest = before.map(|publish| publish.snapshot);
+        let mut plan = PrunePlan {
+            oldest_snapshot: oldest
+                .unwrap_or_else(|| history.first().map_or(current, |p| p.snapshot.min(current)))
+                .get(),
+            files: 0,
+            bytes: 0,
+            entries: Vec::new(),
+            packed: Vec::new(),
+            bases: self.bases_to_keep()?,
+            history,
         };
+        if let Some(oldest) = oldest {
+            plan.entries = self.older_files(oldest)?;
+            plan.history.retain(|publish| publish.snapshot >= oldest);
+        }
+        let public = &*self.repository.public;
+        let ladder = self.repository.settings.ladder;
+        plan.entries.extend(deltas::unused(public, ladder, |role| self.current(role))?);
+        plan.packed = self
+            .bases()
+            .unused(|role, version| plan.bases.contains(&(role.to_owned(), version)))?;
+        let all = || plan.entries.iter().chain(&plan.packed);
+        plan.files = all().count() as u64;
+        plan.bytes = all().map(|entry| entry.len_bytes).sum();
+        Ok(plan)
+    }
+
+    /// The metadata files that are older than what this snapshot lists.
+    fn older_files(&self, oldest: Version) -> Result<Vec<Entry>, Error> {
         let snapshot = self.snapshot(oldest)?;
         let kept = |role: &str| -> Option<Version> {
             match role {
@@ -73,17 +108,53 @@ impl Pruner {
         };
         let mut entries = self.repository.public.list(METADATA_FOLDER)?;
         entries.retain(|entry| {
-            let name = entry.name.strip_prefix(METADATA_FOLDER).unwrap_or_default();
-            parse_versioned_file_name(name)
+            parse_metadata_name(&entry.name)
                 .is_some_and(|(version, role)| kept(&role).is_some_and(|oldest| version < oldest))
         });
-        Ok(PrunePlan {
-            oldest_snapshot: oldest.get(),
-            files: entries.len() as u64,
-            bytes: entries.iter().map(|entry| entry.len_bytes).sum(),
-            entries,
-            history: history.into_iter().filter(|publish| publish.snapshot >= oldest).collect(),
-        })
+        Ok(entries)
+    }
+
+    fn bases(&self) -> Bases<'_> {
+        Bases::new(&*self.repository.public, self.repository.private.store())
+    }
+
+    /// The current version of the snapshot or of a targets role.
+    fn current(&self, role: &str) -> Option<Version> {
+        match role {
+            "snapshot" => Some(self.state.snapshot.version),
+            role => self.state.snapshot.meta.get(&meta_name(role)).map(|file| file.version),
+        }
+    }
+
+    /// The old versions that deltas of later publishes start from: of each role by its own versions, and what the
+    /// snapshots list that later bundles start from.
+    fn bases_to_keep(&self) -> Result<BTreeSet<(String, Version)>, Error> {
+        let mut kept = BTreeSet::new();
+        let Some(ladder) = self.repository.settings.ladder else { return Ok(kept) };
+        let wanted = |newest: Version| {
+            let first = newest.get().saturating_sub(ladder.horizon()).max(1);
+            let all = (first..=newest.get()).filter(move |&v| ladder.wants(v, newest.get()));
+            all.filter_map(Version::new)
+        };
+        let roles = self.state.snapshot.meta.iter();
+        for (name, file) in roles {
+            let role = name.strip_suffix(".json").unwrap_or(name);
+            kept.extend(wanted(file.version).map(|version| (role.to_owned(), version)));
+        }
+        for version in wanted(self.state.snapshot.version) {
+            kept.insert(("snapshot".to_owned(), version));
+            let Some(file) = self.bases().file("snapshot", version)? else { continue };
+            let signed = Signed::<Snapshot>::parse(file).map_err(|error| {
+                Error::damaged(&versioned_file_name("snapshot", version), error)
+            })?;
+            let root = &self.state.root;
+            // A snapshot of keys that were rotated since is no base; its entries stay or go with their roles.
+            let Ok(snapshot) = signed.verify(&root.keys, &root.roles["snapshot"]) else { continue };
+            kept.extend(snapshot.meta.iter().map(|(name, file)| {
+                (name.strip_suffix(".json").unwrap_or(name).to_owned(), file.version)
+            }));
+        }
+        Ok(kept)
     }
 
     /// Removes what was planned. Stopped half-way, the next prune removes the rest.
@@ -91,9 +162,21 @@ impl Pruner {
         progress(Event::Start(Stage::Remove, plan.entries.len() as u64));
         // First, so that no later prune, with a longer window, looks for a snapshot that is gone.
         self.repository.private.set_history(&plan.history)?;
+        let bases = self.bases();
+        for (version, role) in plan.entries.iter().filter_map(|e| parse_metadata_name(&e.name)) {
+            let base = (role, version);
+            if plan.bases.contains(&base) {
+                bases.pack(&base.0, version)?;
+            }
+        }
+        // What was packed is durable before the public file goes.
+        self.repository.private.store().sync()?;
         for entry in &plan.entries {
             self.repository.public.remove(&entry.name)?;
             progress(Event::Advance(1));
+        }
+        for entry in &plan.packed {
+            self.repository.private.store().remove(&entry.name)?;
         }
         progress(Event::Finish);
         Ok(())
@@ -111,4 +194,8 @@ impl Pruner {
         let verified = signed.verify(&root.keys, &root.roles["snapshot"]);
         Ok(verified.map_err(|error| Error::damaged(&file, error))?.into_payload())
     }
+}
+
+fn parse_metadata_name(name: &str) -> Option<(Version, String)> {
+    parse_versioned_file_name(name.strip_prefix(METADATA_FOLDER)?)
 }

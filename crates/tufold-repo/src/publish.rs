@@ -5,9 +5,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use rayon::prelude::*;
+use tufold_delta::Ladder;
+use tufold_meta::names::ADVERTISEMENT;
 use tufold_meta::{DelegatedRoles, Targets, Time};
 
+use crate::bases::Bases;
 use crate::commit::{Committer, Published};
+use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::init::{delegate, group_by_bin, project_selector};
 use crate::keyring::Keyring;
@@ -107,6 +111,11 @@ impl Publisher {
         Ok(Self { repository, state, keyring, _lock: lock })
     }
 
+    /// Which deltas this publish and later ones write.
+    pub fn set_ladder(&mut self, ladder: Option<Ladder>) {
+        self.repository.settings.ladder = ladder;
+    }
+
     /// Decides what a publish at `now` writes.
     pub fn plan(
         &self,
@@ -156,7 +165,10 @@ impl Publisher {
             || all
             || refresh.contains(&Refresh::Snapshot)
             || due(RoleKind::Snapshot, old.expires);
+        let ladder = self.repository.settings.ladder.map(|ladder| ladder.to_string());
+        let advertised = self.state.timestamp.extra.get_str(ADVERTISEMENT);
         let new_timestamp = refresh.contains(&Refresh::Timestamp)
+            || advertised != ladder.as_deref()
             || due(RoleKind::Timestamp, self.state.timestamp.expires);
         let timestamp = &self.state.timestamp;
         Ok(Plan {
@@ -182,7 +194,15 @@ impl Publisher {
         // A history that cannot be added to must be found before anything is published.
         private.mend_history()?;
         private.remove_temporary()?;
-        let published = self.committer(&*self.repository.public, progress).commit(plan)?;
+        let public = &*self.repository.public;
+        let mut committer = self.committer(public, progress);
+        let ladder = self.repository.settings.ladder;
+        committer.deltas = ladder
+            .map(|ladder| DeltaWriter::new(public, Bases::new(public, private.store()), ladder));
+        let published = committer.commit(plan)?;
+        if private.settings()? != self.repository.settings {
+            private.set_settings(&self.repository.settings)?;
+        }
         if published.summary.snapshot_version.is_some() {
             private.append_history(Publish { snapshot: published.snapshot()?, time: now })?;
         }
@@ -208,6 +228,8 @@ impl Publisher {
             keyring: &self.keyring,
             root: &self.state.root,
             form: self.repository.settings.layout.snapshot,
+            ladder: self.repository.settings.ladder,
+            deltas: None,
             progress,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use tufold_delta::Ladder;
 use tufold_meta::Time;
 
 use crate::layout::{Delegation, Layout, LayoutError};
@@ -204,6 +205,16 @@ pub struct Settings {
     pub layout: Layout,
     /// How long documents are valid.
     pub lifetimes: Lifetimes,
+    /// Which deltas are kept; `None` for none.
+    pub ladder: Option<Ladder>,
+}
+
+/// A ladder, or `off`, as flags and settings have it.
+pub fn parse_ladder(text: &str) -> Result<Option<Ladder>, String> {
+    match text {
+        "off" => Ok(None),
+        text => text.parse().map(Some).map_err(|error: tufold_delta::Error| error.to_string()),
+    }
 }
 
 #[derive(Deserialize, Serialize)]
@@ -211,6 +222,13 @@ pub struct Settings {
 struct SettingsFile {
     layout: LayoutTable,
     expires: Lifetimes,
+    deltas: DeltaTable,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct DeltaTable {
+    ladder: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -231,6 +249,9 @@ impl Settings {
                 snapshot: self.layout.snapshot.to_string(),
             },
             expires: self.lifetimes,
+            deltas: DeltaTable {
+                ladder: self.ladder.map_or("off".to_owned(), |ladder| ladder.to_string()),
+            },
         };
         toml::to_string(&file).expect("a table of strings and numbers is TOML")
     }
@@ -246,6 +267,7 @@ impl Settings {
                 snapshot: file.layout.snapshot.parse().map_err(layout)?,
             },
             lifetimes: file.expires,
+            ladder: parse_ladder(&file.deltas.ladder)?,
         })
     }
 }
@@ -265,10 +287,12 @@ mod tests {
                 snapshot: SnapshotForm::Hashes,
             },
             lifetimes: Lifetimes::default(),
+            ladder: Some(Ladder::default()),
         };
         settings.lifetimes.set(RoleKind::Bins, "1d 12h".parse().unwrap());
         assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
         settings.layout.delegation = Delegation::Flat;
+        settings.ladder = None;
         assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
         let wrong = settings.to_toml().replace("flat", "round");
         assert!(Settings::from_toml(&wrong).unwrap_err().contains("`round`"));

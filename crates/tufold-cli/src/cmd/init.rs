@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
-use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
+use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings, parse_ladder};
 use tufold_repo::targets::{Source, read_targets};
 use tufold_repo::{KeyRequest, NewRepository, Published};
 
@@ -52,6 +52,10 @@ pub(crate) struct Args {
     /// How many keys of a kind of role have to sign
     #[arg(long, value_name = "ROLE=N", value_parser = of_kind::<u64>)]
     threshold: Vec<(RoleKind, u64)>,
+    /// Which deltas are kept for clients and mirrors: pow2:N (to N versions back), climb:N, chain:N, direct:N, tiered:N or
+    /// off
+    #[arg(long, value_name = "LADDER", default_value = "off")]
+    deltas: String,
     /// Do everything but write, and print what would be written
     #[arg(long)]
     dry_run: bool,
@@ -67,7 +71,8 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         lifetimes.set(kind, lifetime);
     }
     let layout = Layout { delegation, snapshot: args.snapshot };
-    let settings = Settings { layout, lifetimes };
+    let ladder = parse_ladder(&args.deltas).map_err(anyhow::Error::msg)?;
+    let settings = Settings { layout, lifetimes, ladder };
     let request = KeyRequest {
         folder: args.keys,
         counts: args.key_count.into_iter().collect(),
@@ -93,7 +98,8 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 
 /// The figures of a publish, as `init` and `publish` print them.
 pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let Published { summary, files, targets_bytes, snapshot_bytes, timestamp_bytes } = published;
+    let Published { summary, files, targets_bytes, snapshot_bytes, timestamp_bytes, deltas } =
+        published;
     let counts = summary.counts;
     let (added, changed, removed) =
         (count(counts.added), count(counts.changed), count(counts.removed));
@@ -113,6 +119,22 @@ pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> st
     }
     if let Some(version) = summary.timestamp_version {
         writeln!(out, "timestamp  version {version}, {}", bytes(*timestamp_bytes))?;
+    }
+    if let Some(deltas) = deltas {
+        let step = bytes(deltas.step_bytes);
+        writeln!(
+            out,
+            "deltas     {}, {}; one step {step}",
+            count(deltas.files),
+            bytes(deltas.bytes)
+        )?;
+        if deltas.without_base > 0 {
+            writeln!(
+                out,
+                "           {} lacked an old version to start from",
+                count(deltas.without_base)
+            )?;
+        }
     }
     writeln!(out, "files      {}", count(*files))
 }

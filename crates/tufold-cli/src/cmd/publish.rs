@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tufold_repo::settings::parse_ladder;
 use tufold_repo::targets::{Source, read_changes, read_targets};
 use tufold_repo::{Input, Publisher, Refresh};
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// `timestamp` or `all`
     #[arg(long, value_name = "ROLE")]
     refresh: Vec<Refresh>,
+    /// Which deltas this publish and later ones write: pow2:N, climb:N, chain:N, direct:N, tiered:N or off
+    #[arg(long, value_name = "LADDER")]
+    deltas: Option<String>,
     /// Do everything but write, and print what would be written
     #[arg(long)]
     dry_run: bool,
@@ -52,7 +56,12 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         }
         (None, None) => Input::Nothing,
     };
-    let publisher = Publisher::open(&args.repo)?;
+    let ladder = args.deltas.as_deref().map(parse_ladder).transpose();
+    let ladder = ladder.map_err(anyhow::Error::msg)?;
+    let mut publisher = Publisher::open(&args.repo)?;
+    if let Some(ladder) = ladder {
+        publisher.set_ladder(ladder);
+    }
     let progress = bars::bars();
     let plan = publisher.plan(input, &args.refresh.into_iter().collect(), now, &progress)?;
     let path = args.repo.display();

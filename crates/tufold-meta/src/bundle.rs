@@ -1,0 +1,336 @@
+//! One delta for all that changed in a repository: its targets roles as one document, sorted by
+//! path over the whole repository, and back. `PROTOCOL.md` specifies it.
+//!
+//! A publisher, and a reader with what it holds:
+//!
+//! ```text
+//! publisher: outline(old snapshot, new snapshot), RoleChanges, flatten_old, flatten_new, two deltas, Bundle
+//! reader:    Bundle, the outline by the first delta, RoleChanges, flatten_old, the second delta, rebuild
+//! ```
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use crate::cjson::{self, CanonicalObject, Entry, unescape};
+use crate::names::TOP_LEVEL_ROLES;
+use crate::predict::{Listed, Prediction, canonical, fill_in, listed};
+use crate::{Delegations, Version, varint};
+
+mod flatten;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use flatten::{Document, flatten, with_fields};
+use table::{Chain, Home, Table};
+
+/// Why a bundle cannot be made, or not be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BundleError {
+    /// The bundle, or what its deltas gave, is not what it has to be.
+    #[error("damaged bundle: {0}")]
+    Damaged(&'static str),
+    /// A file that is needed is not there.
+    #[error("the file of role {0} is not there")]
+    Missing(String),
+    /// A file is not one line of compact canonical JSON with the fields of a targets role, so it
+    /// would not come back byte for byte.
+    #[error("the file of role {0} is not a targets role in canonical form")]
+    NotCanonical(String),
+    /// A file's version is not the one that the snapshot lists.
+    #[error("the file of role {role} has version {found}, the snapshot lists {listed}")]
+    Version {
+        /// Which role.
+        role: String,
+        /// What the snapshot lists.
+        listed: u64,
+        /// What the file has.
+        found: u64,
+    },
+    /// The new snapshot lists a changed role that nobody delegates to.
+    #[error("role {0} is not delegated")]
+    NotDelegated(String),
+    /// A target belongs to a bin that did not change.
+    #[error("target {0:?} does not belong to a role that changed")]
+    Elsewhere(String),
+}
+
+/// A bundle's two deltas.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bundle<'a> {
+    /// From the old snapshot's canonical `signed` to the [`outline`](crate::outline) of the new one.
+    pub outline: &'a [u8],
+    /// From the flattened old roles to the flattened new ones.
+    pub roles: &'a [u8],
+}
+
+impl<'a> Bundle<'a> {
+    /// Takes a bundle apart.
+    pub fn parse(mut bytes: &'a [u8]) -> Result<Self, BundleError> {
+        let cut = BundleError::Damaged("it is cut short");
+        let outline = varint::take_bytes(&mut bytes).ok_or(cut)?;
+        Ok(Self { outline, roles: bytes })
+    }
+
+    /// The bundle's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.outline.len() + self.roles.len() + 10);
+        varint::write(self.outline.len() as u64, &mut out);
+        out.extend_from_slice(self.outline);
+        out.extend_from_slice(self.roles);
+        out
+    }
+}
+
+/// Gives the file of a targets role, or of `snapshot`.
+pub type Files<'f, 'a> = dyn Fn(&str) -> Option<Cow<'a, [u8]>> + 'f;
+
+/// Which roles a step from one snapshot to another changes.
+#[derive(Clone, Debug)]
+pub struct RoleChanges {
+    /// The new snapshot, not yet filled in.
+    outline: Vec<u8>,
+    /// Every role that the old snapshot lists.
+    old: Vec<Role>,
+    /// The roles that it does not list, or with another version.
+    new: Vec<Role>,
+}
+
+/// A role that a snapshot lists.
+#[derive(Clone, Debug)]
+struct Role {
+    name: String,
+    version: u64,
+    /// Whether the other snapshot lists another version or none.
+    changed: bool,
+}
+
+/// What a bundle gave.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rebuilt {
+    /// The files of the changed roles, in the order of the snapshot. Nothing was verified.
+    pub roles: Vec<(String, Version, Vec<u8>)>,
+    /// The file of the snapshot.
+    pub snapshot: Vec<u8>,
+}
+
+impl RoleChanges {
+    /// Compares the canonical `signed` of the old snapshot with the outline of the new one.
+    pub fn between(old: &[u8], outline: Vec<u8>) -> Result<Self, BundleError> {
+        let old_list = listed(canonical(old)?)?;
+        let new_list = listed(canonical(&outline)?)?;
+        let version_in = |list: &[Listed<'_>]| -> HashMap<Vec<u8>, u64> {
+            list.iter().map(|entry| (entry.raw_key.to_vec(), entry.version)).collect()
+        };
+        let (in_old, in_new) = (version_in(&old_list), version_in(&new_list));
+        let roles = |list: Vec<Listed<'_>>, other: &HashMap<Vec<u8>, u64>| -> Vec<Role> {
+            let role = |entry: Listed<'_>| {
+                let changed = other.get(entry.raw_key) != Some(&entry.version);
+                Some(Role { name: entry.role?, version: entry.version, changed })
+            };
+            list.into_iter().filter_map(role).collect()
+        };
+        let old = roles(old_list, &in_new);
+        let mut new = roles(new_list, &in_old);
+        new.retain(|role| role.changed);
+        if new.iter().any(|role| role.name != "targets" && is_top_level(&role.name)) {
+            return Err(BundleError::Damaged("it changes a role that is no targets role"));
+        }
+        Ok(Self { outline, old, new })
+    }
+
+    /// The roles whose old files a reader needs to have for a prediction of this kind are among
+    /// these. (Whoever has all of them can answer any bundle.)
+    pub fn old_roles(&self) -> impl Iterator<Item = &str> {
+        self.old.iter().map(|role| role.name.as_str())
+    }
+
+    /// The roles that the bundle brings, in the order of the snapshot.
+    pub fn new_roles(&self) -> impl Iterator<Item = &str> {
+        self.new.iter().map(|role| role.name.as_str())
+    }
+
+    /// The document that the bundle's second delta starts from.
+    pub fn flatten_old(
+        &self,
+        prediction: Prediction,
+        held: &Files<'_, '_>,
+    ) -> Result<Vec<u8>, BundleError> {
+        let chain = Chain::find(|role| match self.old.iter().find(|old| old.name == role) {
+            Some(_) => delegations_of(role, held),
+            None => Ok(None),
+        })?;
+        let mut bins = HashSet::new();
+        match prediction {
+            Prediction::Touched => {}
+            Prediction::AllBins => bins = chain.bins_among(self.old_roles()),
+            _ => return Err(BundleError::Damaged("its prediction is of another kind")),
+        }
+        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
+        let roles: Vec<_> = self.old.iter().filter(wanted).collect();
+        flatten_roles(&roles, &chain, held)
+    }
+
+    /// The document that the bundle's second delta ends in.
+    pub fn flatten_new(&self, published: &Files<'_, '_>) -> Result<Vec<u8>, BundleError> {
+        let chain = Chain::find(|role| delegations_of(role, published))?;
+        flatten_roles(&self.new.iter().collect::<Vec<_>>(), &chain, published)
+    }
+
+    /// Turns the document that the second delta ends in into files again. `held` gives the old
+    /// files.
+    pub fn rebuild(&self, flattened: &[u8], held: &Files<'_, '_>) -> Result<Rebuilt, BundleError> {
+        let fields = CanonicalObject::parse(flattened).map(|top| top.entries().collect::<Vec<_>>());
+        let [roles, snapshot, targets] = fields.as_deref().unwrap_or_default() else {
+            return Err(BundleError::Damaged("its document is no flattened repository"));
+        };
+        let named = [roles, snapshot, targets].map(|entry| entry.raw_key);
+        let objects = [roles, snapshot, targets].map(|entry| CanonicalObject::of(*entry));
+        let ([b"roles", b"snapshot", b"targets"], [Some(roles), Some(snapshot), Some(targets)]) =
+            (named, objects)
+        else {
+            return Err(BundleError::Damaged("its document is no flattened repository"));
+        };
+        let documents = self.documents(roles)?;
+        let new = |role: &str| documents.iter().zip(&self.new).find(|(_, new)| new.name == role);
+        let chain = Chain::find(|role| match new(role) {
+            Some((document, _)) => document.delegations(role),
+            None => delegations_of(role, held),
+        })?;
+        self.check_delegated(&documents, &chain, held)?;
+
+        let table = Table::new(&chain, self.new_roles());
+        let mut lists: Vec<Vec<Entry<'_>>> = vec![Vec::new(); documents.len()];
+        for target in targets.entries() {
+            let path = unescape(target.raw_key);
+            match table.home(&path) {
+                Some(Home::Role(place)) => lists[place].push(target),
+                _ => {
+                    let path = String::from_utf8_lossy(&path).into_owned();
+                    return Err(BundleError::Elsewhere(path));
+                }
+            }
+        }
+        let mut files = Vec::with_capacity(documents.len());
+        for ((document, role), list) in documents.iter().zip(&self.new).zip(&lists) {
+            let version = Version::new(role.version);
+            let version = version.ok_or(BundleError::Damaged("a role has version 0"))?;
+            files.push((role.name.clone(), version, document.file(list, version)?));
+        }
+        let by_name: HashMap<&str, (Version, &[u8])> = files
+            .iter()
+            .map(|(role, version, file)| (role.as_str(), (*version, file.as_slice())))
+            .collect();
+        let signed = fill_in(&self.outline, |role| by_name.get(role).copied())?;
+        let signed = [b"\"signed\":", signed.as_slice()].concat();
+        let mut file = Vec::with_capacity(signed.len() + 512);
+        with_fields(snapshot, b"", &[Entry::new(b"signed", &signed)], &mut file)?;
+        Ok(Rebuilt { roles: files, snapshot: cjson::file_text(&file).into_owned() })
+    }
+
+    /// The entries of `roles`, which must be those of the changed roles and no others.
+    fn documents<'a>(&self, roles: CanonicalObject<'a>) -> Result<Vec<Document<'a>>, BundleError> {
+        let mut entries = roles.entries();
+        let wrong = || BundleError::Damaged("it holds other roles than the snapshot says");
+        let documents = self
+            .new
+            .iter()
+            .map(|role| {
+                let entry = entries.next().ok_or_else(wrong)?;
+                let name = unescape(entry.raw_key);
+                if name.strip_suffix(b".json") != Some(role.name.as_bytes()) {
+                    return Err(wrong());
+                }
+                let no_role = BundleError::Damaged("one of its roles is no targets role");
+                CanonicalObject::of(entry).and_then(Document::flattened).ok_or(no_role)
+            })
+            .collect::<Result<_, _>>()?;
+        entries.next().map_or(Ok(documents), |_| Err(wrong()))
+    }
+
+    /// Each new role must have been there before or be delegated now.
+    fn check_delegated(
+        &self,
+        documents: &[Document<'_>],
+        chain: &Chain,
+        held: &Files<'_, '_>,
+    ) -> Result<(), BundleError> {
+        let before: HashSet<&str> = self.old_roles().collect();
+        let mut unknown: HashSet<&str> = self.new_roles().collect();
+        unknown.retain(|role| *role != "targets" && !before.contains(role));
+        let delegated = chain.bins_among(unknown.iter().copied());
+        unknown.retain(|role| !delegated.contains(role));
+        unknown.retain(|role| !chain.roles.iter().any(|above| above == role));
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut delegating = Vec::new();
+        for (document, role) in documents.iter().zip(&self.new) {
+            delegating.extend(document.delegations(&role.name)?);
+        }
+        if !self.new_roles().any(|role| role == "targets") {
+            delegating.extend(delegations_of("targets", held)?);
+        }
+        for delegations in &delegating {
+            let chain = Chain { roles: Vec::new(), bins: Some(delegations.roles.clone()) };
+            let delegated = chain.bins_among(unknown.iter().copied());
+            unknown.retain(|role| !delegated.contains(role));
+        }
+        let first = unknown.into_iter().min();
+        first.map_or(Ok(()), |role| Err(BundleError::NotDelegated(role.to_owned())))
+    }
+}
+
+fn is_top_level(role: &str) -> bool {
+    TOP_LEVEL_ROLES.contains(&role)
+}
+
+/// A canonical file, with the raw control characters that canonical JSON has.
+fn canonical_file<'a>(role: &str, file: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, BundleError> {
+    if cjson::is_canonical(&file) {
+        return Ok(file);
+    }
+    let canonical = cjson::canonicalize(&file).map(Cow::into_owned).unwrap_or_default();
+    if canonical.is_empty() || *cjson::file_text(&canonical) != *file {
+        return Err(BundleError::NotCanonical(role.to_owned()));
+    }
+    Ok(Cow::Owned(canonical))
+}
+
+fn file_of<'a>(role: &str, files: &Files<'_, 'a>) -> Result<Cow<'a, [u8]>, BundleError> {
+    let file = files(role).ok_or_else(|| BundleError::Missing(role.to_owned()))?;
+    canonical_file(role, file)
+}
+
+fn delegations_of(role: &str, files: &Files<'_, '_>) -> Result<Option<Delegations>, BundleError> {
+    let file = file_of(role, files)?;
+    let object = CanonicalObject::parse(&file);
+    let document = object.and_then(Document::whole);
+    let not_canonical = || BundleError::NotCanonical(role.to_owned());
+    document.ok_or_else(not_canonical)?.delegations(role)
+}
+
+fn flatten_roles(
+    roles: &[&Role],
+    chain: &Chain,
+    files: &Files<'_, '_>,
+) -> Result<Vec<u8>, BundleError> {
+    let snapshot = file_of("snapshot", files)?;
+    let texts: Vec<_> =
+        roles.iter().map(|role| file_of(&role.name, files)).collect::<Result<_, _>>()?;
+    let mut documents = Vec::with_capacity(roles.len());
+    for (role, text) in roles.iter().zip(&texts) {
+        let document = CanonicalObject::parse(text).and_then(Document::whole);
+        let document = document.ok_or_else(|| BundleError::NotCanonical(role.name.clone()))?;
+        let found = document.version.unwrap_or(0);
+        if found != role.version {
+            let role = (*role).clone();
+            return Err(BundleError::Version { role: role.name, listed: role.version, found });
+        }
+        documents.push((role.name.as_str(), document));
+    }
+    let table = Table::new(chain, roles.iter().map(|role| role.name.as_str()));
+    let snapshot = CanonicalObject::parse(&snapshot);
+    let snapshot = snapshot.ok_or_else(|| BundleError::NotCanonical("snapshot".to_owned()))?;
+    Ok(flatten(snapshot, &documents, &table))
+}

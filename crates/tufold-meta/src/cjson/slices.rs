@@ -1,0 +1,251 @@
+//! Canonical objects cut into their entries and put together again, without a tree.
+
+use super::{is_canonical_from, unescape};
+
+/// A checked canonical object, which may hold raw control characters in its strings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CanonicalObject<'a>(&'a [u8]);
+
+/// One entry of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// The key as it stands between its quotes.
+    pub(crate) raw_key: &'a [u8],
+    /// The value.
+    pub(crate) value: &'a [u8],
+    /// All of the entry, without a comma.
+    pub(crate) whole: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// An entry to be written: the value is not looked at any more.
+    pub(crate) fn new(raw_key: &'a [u8], whole: &'a [u8]) -> Self {
+        Self { raw_key, value: &[], whole }
+    }
+}
+
+impl<'a> CanonicalObject<'a> {
+    /// `None` if the bytes are anything else.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.first() == Some(&b'{') && is_canonical_from(0, bytes)).then_some(Self(bytes))
+    }
+
+    /// The object that an entry's value is.
+    pub(crate) fn of(entry: Entry<'a>) -> Option<Self> {
+        (entry.value.first() == Some(&b'{')).then_some(Self(entry.value))
+    }
+
+    /// The object under `key`.
+    pub(crate) fn object(self, key: &str) -> Option<Self> {
+        self.get(key).and_then(Self::of)
+    }
+
+    /// The whole number under `key`.
+    pub(crate) fn number(self, key: &str) -> Option<u64> {
+        std::str::from_utf8(self.get(key)?.value).ok()?.parse().ok()
+    }
+
+    /// The entry of `key`, which needs no escapes.
+    pub(crate) fn get(self, key: &str) -> Option<Entry<'a>> {
+        self.entries().find(|entry| entry.raw_key == key.as_bytes())
+    }
+
+    /// The entries in order.
+    pub(crate) fn entries(self) -> Entries<'a> {
+        Entries { rest: &self.0[1..] }
+    }
+
+    /// The object's bytes.
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Steps through the entries of a checked object.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries<'a> {
+    /// From the next key's quote, or from the closing bracket.
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let key_end = string_end(self.rest)?;
+        let value_start = key_end + 1;
+        let end = value_start + value_len(&self.rest[value_start..])?;
+        let entry = Entry {
+            raw_key: &self.rest[1..key_end - 1],
+            value: &self.rest[value_start..end],
+            whole: &self.rest[..end],
+        };
+        let comma = usize::from(self.rest.get(end) == Some(&b','));
+        self.rest = &self.rest[end + comma..];
+        Some(entry)
+    }
+}
+
+/// Where the string at the start of `text` ends, behind its closing quote.
+fn string_end(text: &[u8]) -> Option<usize> {
+    if text.first() != Some(&b'"') {
+        return None;
+    }
+    let mut at = 1;
+    loop {
+        // Paths and digests are long: 16 bytes at a time while none of them ends the string.
+        while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+            if chunk.iter().fold(false, |found, &b| found | (b == b'"') | (b == b'\\')) {
+                break;
+            }
+            at += 16;
+        }
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+fn value_len(text: &[u8]) -> Option<usize> {
+    match text.first()? {
+        b'"' => string_end(text),
+        b'{' | b'[' => {
+            let (mut depth, mut at) = (0_usize, 0);
+            loop {
+                match text.get(at)? {
+                    b'"' => {
+                        at += string_end(&text[at..])?;
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+        }
+        _ => text.iter().position(|byte| matches!(byte, b',' | b'}' | b']')),
+    }
+}
+
+/// Writes an object out of entries that are canonical already.
+#[derive(Debug)]
+pub(crate) struct ObjectCopy<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl<'o> ObjectCopy<'o> {
+    pub(crate) fn new(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    /// Copies a whole entry.
+    pub(crate) fn entry(&mut self, whole: &[u8]) {
+        self.comma();
+        self.out.extend_from_slice(whole);
+    }
+
+    /// Writes a key; what the caller appends to the returned buffer is the value.
+    pub(crate) fn key(&mut self, raw_key: &[u8]) -> &mut Vec<u8> {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(raw_key);
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    pub(crate) fn end(self) {
+        self.out.push(b'}');
+    }
+
+    fn comma(&mut self) {
+        if !std::mem::replace(&mut self.first, false) {
+            self.out.push(b',');
+        }
+    }
+}
+
+/// Both objects' entries in one, in order. `None` if a key stands in both.
+pub(crate) fn merge<'a>(left: &[Entry<'a>], right: &[Entry<'a>], out: &mut Vec<u8>) -> Option<()> {
+    let mut object = ObjectCopy::new(out);
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    loop {
+        let order = match (left.peek(), right.peek()) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(l), Some(r)) => unescape(l.raw_key).cmp(&unescape(r.raw_key)),
+        };
+        let next = match order {
+            std::cmp::Ordering::Less => left.next(),
+            std::cmp::Ordering::Greater => right.next(),
+            std::cmp::Ordering::Equal => return None,
+        };
+        object.entry(next?.whole);
+    }
+    object.end();
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(json: &str) -> Option<Vec<(&str, &str)>> {
+        let object = CanonicalObject::parse(json.as_bytes())?;
+        let text = |bytes| std::str::from_utf8(bytes).unwrap();
+        Some(object.entries().map(|e| (text(e.raw_key), text(e.value))).collect())
+    }
+
+    #[test]
+    fn cuts_an_object_into_its_entries() {
+        let rows: &[(&str, &[(&str, &str)])] = &[
+            ("{}", &[]),
+            (r#"{"a":1}"#, &[("a", "1")]),
+            (
+                r#"{"a\"}":{"b":["}",{}]},"long key, 16 bytes":"x\\","z":null}"#,
+                &[
+                    ("a\\\"}", r#"{"b":["}",{}]}"#),
+                    ("long key, 16 bytes", r#""x\\""#),
+                    ("z", "null"),
+                ],
+            ),
+            ("{\"a\":\"\t\"}", &[("a", "\"\t\"")]),
+        ];
+        for (json, expected) in rows {
+            assert_eq!(texts(json).as_deref(), Some(*expected), "{json}");
+        }
+        for json in ["", "[]", "{", r#"{"b":1,"a":1}"#, r#"{"a":1} "#, r#"{"a":1.0}"#] {
+            assert_eq!(texts(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn merges_two_objects_in_code_point_order() {
+        let check = |left: &str, right: &str, expected: Option<&str>| {
+            let entries = |json: &'static str| -> Vec<_> {
+                CanonicalObject::parse(json.as_bytes()).unwrap().entries().collect()
+            };
+            let mut out = Vec::new();
+            let merged = merge(
+                &entries(String::leak(left.to_owned())),
+                &entries(String::leak(right.to_owned())),
+                &mut out,
+            );
+            let merged = merged.map(|()| String::from_utf8(out).unwrap());
+            assert_eq!(merged.as_deref(), expected);
+        };
+        check("{}", "{}", Some("{}"));
+        check(r#"{"a":1,"c":2}"#, r#"{"b":3}"#, Some(r#"{"a":1,"b":3,"c":2}"#));
+        // A quote sorts before `#`, though its escape begins with a backslash.
+        check(r##"{"#":1}"##, r#"{"\"":2}"#, Some(r##"{"\"":2,"#":1}"##));
+        check(r#"{"a":1}"#, r#"{"a":1}"#, None);
+    }
+}

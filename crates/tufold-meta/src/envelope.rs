@@ -1,0 +1,199 @@
+//! A document's signatures beside its canonical `signed`, in few bytes. `PROTOCOL.md` specifies it.
+
+use data_encoding::HEXLOWER;
+
+use crate::cjson::{self, Object};
+use crate::{KeyId, Signature, varint};
+
+/// The length of an Ed25519 signature.
+const USUAL_LEN_BYTES: usize = 64;
+/// Announces a signature that is written in full.
+const IN_FULL: u64 = 0;
+
+/// The signatures of one document, sorted by key id, each of another key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Envelope(Vec<Signature>);
+
+/// The bytes are no envelope.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("damaged signatures: {0}")]
+pub struct EnvelopeError(&'static str);
+
+impl Envelope {
+    /// Sorts the signatures. `None` if two are of one key.
+    pub fn new(mut signatures: Vec<Signature>) -> Option<Self> {
+        signatures.sort_by(|left, right| left.keyid.cmp(&right.keyid));
+        let ascending = signatures.is_sorted_by(|left, right| left.keyid < right.keyid);
+        ascending.then_some(Self(signatures))
+    }
+
+    /// The signatures.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.0
+    }
+
+    /// Appends the envelope. `keyids` are those that the role's delegation lists, in its order.
+    pub fn write(&self, keyids: &[KeyId], out: &mut Vec<u8>) {
+        varint::write(self.0.len() as u64 + 1, out);
+        for signature in &self.0 {
+            let place = keyids.iter().position(|id| *id == signature.keyid);
+            let bytes = HEXLOWER.decode(signature.sig.as_bytes()).ok();
+            match (place, bytes) {
+                (Some(place), Some(bytes)) if signature.extra.is_empty() => {
+                    let place = place as u64;
+                    if bytes.len() == USUAL_LEN_BYTES {
+                        varint::write(1 + 2 * place, out);
+                    } else {
+                        varint::write(2 + 2 * place, out);
+                        varint::write(bytes.len() as u64, out);
+                    }
+                    out.extend_from_slice(&bytes);
+                }
+                _ => {
+                    let mut text = Vec::new();
+                    signature.write(&mut text);
+                    varint::write(IN_FULL, out);
+                    varint::write(text.len() as u64, out);
+                    out.extend_from_slice(&text);
+                }
+            }
+        }
+    }
+
+    /// Appends the sign that no envelope travels.
+    pub fn write_none(out: &mut Vec<u8>) {
+        varint::write(0, out);
+    }
+
+    /// Takes an envelope off the front; `None` if the bytes say that none travels. The key ids are
+    /// those of the delegation by which the reader will verify the document.
+    pub fn take(bytes: &mut &[u8], keyids: &[KeyId]) -> Result<Option<Self>, EnvelopeError> {
+        let cut = EnvelopeError("they are cut short");
+        let Some(count) = varint::take(bytes).ok_or(cut)?.checked_sub(1) else { return Ok(None) };
+        let mut signatures: Vec<Signature> = Vec::new();
+        // Each takes bytes, so a large count runs out of them.
+        for _ in 0..count {
+            let head = varint::take(bytes).ok_or(cut)?;
+            let signature = if head == IN_FULL {
+                in_full(varint::take_bytes(bytes).ok_or(cut)?)?
+            } else {
+                let raw = if head % 2 == 1 {
+                    let (raw, rest) = bytes.split_at_checked(USUAL_LEN_BYTES).ok_or(cut)?;
+                    *bytes = rest;
+                    raw
+                } else {
+                    varint::take_bytes(bytes).ok_or(cut)?
+                };
+                let keyid = usize::try_from((head - 1) / 2).ok().and_then(|at| keyids.get(at));
+                let keyid =
+                    keyid.ok_or(EnvelopeError("one is of a key that is not delegated to"))?;
+                let extra = Object::default();
+                Signature { keyid: keyid.clone(), sig: HEXLOWER.encode(raw), extra }
+            };
+            if signatures.last().is_some_and(|last| last.keyid >= signature.keyid) {
+                return Err(EnvelopeError("they are not sorted by key id"));
+            }
+            signatures.push(signature);
+        }
+        Ok(Some(Self(signatures)))
+    }
+}
+
+fn in_full(text: &[u8]) -> Result<Signature, EnvelopeError> {
+    let damaged = EnvelopeError("one is not a signature in canonical form");
+    let signature: Signature =
+        serde_json::from_slice(&cjson::file_text(text)).map_err(|_| damaged)?;
+    let mut again = Vec::new();
+    signature.write(&mut again);
+    if again == text { Ok(signature) } else { Err(damaged) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keyids() -> Vec<KeyId> {
+        ["c", "a", "b"].map(|id| KeyId::from(id.to_owned())).to_vec()
+    }
+
+    fn signature(json: &str) -> Signature {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn check(signatures: &[&str], wire: &str) {
+        let envelope = Envelope::new(signatures.iter().map(|s| signature(s)).collect()).unwrap();
+        let mut out = Vec::new();
+        envelope.write(&keyids(), &mut out);
+        assert_eq!(out.escape_ascii().to_string(), wire);
+        let mut rest = out.as_slice();
+        assert_eq!(Envelope::take(&mut rest, &keyids()), Ok(Some(envelope)));
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn an_ed25519_signature_takes_66_bytes() {
+        let usual = format!(r#"{{"keyid":"c","sig":"{}"}}"#, "2a".repeat(64));
+        check(&[&usual], &format!("\\x02\\x01{}", "*".repeat(64)));
+        let second = format!(r#"{{"keyid":"b","sig":"{}"}}"#, "2b".repeat(64));
+        let (stars, pluses) = ("*".repeat(64), "+".repeat(64));
+        check(&[&usual, &second], &format!("\\x03\\x05{pluses}\\x01{stars}"));
+    }
+
+    #[test]
+    fn anything_else_travels_too() {
+        check(&[], "\\x01");
+        check(&[r#"{"keyid":"a","sig":""}"#], "\\x02\\x04\\x00");
+        check(&[r#"{"keyid":"a","sig":"2a2b"}"#], "\\x02\\x04\\x02*+");
+        for other in [
+            r#"{"keyid":"a","sig":"2A"}"#,
+            r#"{"keyid":"a","sig":"xyz"}"#,
+            r#"{"keyid":"d","sig":"2a"}"#,
+            r#"{"keyid":"a","sig":"2a","x":[1]}"#,
+        ] {
+            let text = other.replace('"', "\\\"");
+            check(
+                &[other],
+                &format!("\\x02\\x00\\x{:02x}{text}", other.len()).replace("\\x20", " "),
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_cut_unsorted_or_unknown() {
+        let long = [&[3, 2, 0, 1][..], &[7; 64]].concat();
+        let rows: &[&[u8]] = &[
+            &[],
+            &[2],
+            &[2, 1, 7],
+            &[2, 7],
+            &[2, 8, 0],
+            // Key c before key a, and key a twice.
+            &[3, 2, 0, 4, 0],
+            &[3, 4, 0, 4, 0],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            b"\x02\x00\x02{}",
+            b"\x02\x00\x17{\"sig\":\"\",\"keyid\":\"a\"}",
+            &long,
+        ];
+        for wire in rows {
+            assert!(Envelope::take(&mut &wire[..], &keyids()).is_err(), "{wire:?}");
+        }
+        assert_eq!(Envelope::take(&mut &[0][..], &keyids()), Ok(None));
+        let twice = r#"{"keyid":"a","sig":""}"#;
+        assert_eq!(Envelope::new(vec![signature(twice), signature(twice)]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_is_written(wire in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut rest = wire.as_slice();
+            if let Ok(Some(envelope)) = Envelope::take(&mut rest, &keyids()) {
+                let mut again = Vec::new();
+                envelope.write(&keyids(), &mut again);
+                prop_assert_eq!(Envelope::take(&mut again.as_slice(), &keyids()), Ok(Some(envelope)));
+            }
+        }
+    }
+}

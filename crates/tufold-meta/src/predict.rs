@@ -1,0 +1,171 @@
+//! What a reader can guess of the next document from those it holds: the kinds of predictions, and
+//! a snapshot filled in from rebuilt files. `PROTOCOL.md` specifies each.
+
+use std::borrow::Cow;
+
+use crate::cjson::{self, CanonicalObject, ObjectCopy, unescape};
+use crate::{BundleError, Digest, Version};
+
+/// How the document was made that a delta starts from. The number stands in the delta's header.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Prediction {
+    /// 0: the canonical `signed` of the old document, or nothing.
+    Old,
+    /// 1: a canonical snapshot in which the entries of rebuilt roles were filled in.
+    FilledIn,
+    /// 2: the targets roles that a bundle changes, flattened.
+    Touched,
+    /// 3: those and every bin of the old repository, flattened.
+    AllBins,
+}
+
+impl Prediction {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Old, Self::FilledIn, Self::Touched, Self::AllBins];
+
+    /// The byte in the header.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Old => 0,
+            Self::FilledIn => 1,
+            Self::Touched => 2,
+            Self::AllBins => 3,
+        }
+    }
+
+    /// The kind with this number. 16 to 31 are kept for bins that split and merge.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+const NO_SNAPSHOT: &str = "the snapshot is none, or not canonical";
+
+/// One entry of a snapshot's `meta`.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<'a> {
+    /// `<role>.json` between its quotes.
+    pub(crate) raw_key: &'a [u8],
+    /// The role; `None` if the name does not end in `.json`.
+    pub(crate) role: Option<String>,
+    pub(crate) version: u64,
+    pub(crate) file: CanonicalObject<'a>,
+}
+
+pub(crate) fn canonical(snapshot: &[u8]) -> Result<CanonicalObject<'_>, BundleError> {
+    CanonicalObject::parse(snapshot).ok_or(BundleError::Damaged(NO_SNAPSHOT))
+}
+
+/// What a canonical snapshot lists, in order.
+pub(crate) fn listed(signed: CanonicalObject<'_>) -> Result<Vec<Listed<'_>>, BundleError> {
+    let meta = signed.object("meta").ok_or(BundleError::Damaged(NO_SNAPSHOT))?;
+    let entry = |entry| {
+        let file = CanonicalObject::of(entry)?;
+        let version = file.number("version")?;
+        let name = unescape(entry.raw_key);
+        let role = name.strip_suffix(b".json").and_then(|role| String::from_utf8(role.into()).ok());
+        Some(Listed { raw_key: entry.raw_key, role, version, file })
+    };
+    meta.entries().map(entry).collect::<Option<_>>().ok_or(BundleError::Damaged(NO_SNAPSHOT))
+}
+
+/// A snapshot in which the roles that `rebuilt` knows have the version of their new file and, where
+/// the entry lists them, its length and SHA-256. Everything else stays as it is.
+pub fn fill_in<'f>(
+    snapshot: &[u8],
+    rebuilt: impl Fn(&str) -> Option<(Version, &'f [u8])>,
+) -> Result<Vec<u8>, BundleError> {
+    rewrite(snapshot, |entry| {
+        let (version, file) = rebuilt(entry.role.as_deref()?)?;
+        let sha256 = Digest::of(file).to_string().into();
+        Some(Fill { version: version.get(), length: file.len() as u64, sha256 })
+    })
+}
+
+/// The new snapshot before its changed roles are filled in: their length and SHA-256 are those of
+/// the old snapshot, or else 0 and nothing. [`fill_in`] undoes it.
+pub fn outline(old: &[u8], new: &[u8]) -> Result<Vec<u8>, BundleError> {
+    let old = listed(canonical(old)?)?;
+    let mut rest = old.iter().peekable();
+    rewrite(new, |entry| {
+        // Both are in the same order.
+        while rest.next_if(|old| unescape(old.raw_key) < unescape(entry.raw_key)).is_some() {}
+        let old = rest.next_if(|old| old.raw_key == entry.raw_key);
+        if entry.role.is_none() || old.is_some_and(|old| old.version == entry.version) {
+            return None;
+        }
+        let old = old.map(|old| old.file);
+        let length = old.and_then(|file| file.number("length")).unwrap_or(0);
+        let hashes = old.and_then(|file| file.object("hashes"));
+        let sha256 = hashes.and_then(|hashes| text(hashes, "sha256")).unwrap_or_default().into();
+        Some(Fill { version: entry.version, length, sha256 })
+    })
+}
+
+/// What takes the place of what an entry says.
+struct Fill<'a> {
+    version: u64,
+    length: u64,
+    /// Between its quotes.
+    sha256: Cow<'a, str>,
+}
+
+fn rewrite<'f>(
+    snapshot: &[u8],
+    mut fill: impl FnMut(&Listed<'_>) -> Option<Fill<'f>>,
+) -> Result<Vec<u8>, BundleError> {
+    let signed = canonical(snapshot)?;
+    let entries = listed(signed)?;
+    let mut out = Vec::with_capacity(snapshot.len() + 1_024);
+    let mut object = ObjectCopy::new(&mut out);
+    for field in signed.entries() {
+        if field.raw_key != b"meta" {
+            object.entry(field.whole);
+            continue;
+        }
+        let mut meta = ObjectCopy::new(object.key(b"meta"));
+        for entry in &entries {
+            let value = meta.key(entry.raw_key);
+            match fill(entry) {
+                Some(fill) => write_filled(entry.file, &fill, value),
+                None => value.extend_from_slice(entry.file.bytes()),
+            }
+        }
+        meta.end();
+    }
+    object.end();
+    Ok(out)
+}
+
+fn write_filled(file: CanonicalObject<'_>, fill: &Fill<'_>, out: &mut Vec<u8>) {
+    let mut object = ObjectCopy::new(out);
+    for field in file.entries() {
+        match field.raw_key {
+            b"hashes" if field.value.starts_with(b"{") => {
+                let Some(old) = CanonicalObject::of(field) else { continue };
+                let mut hashes = ObjectCopy::new(object.key(b"hashes"));
+                for hash in old.entries() {
+                    if hash.raw_key == b"sha256" {
+                        let value = hashes.key(b"sha256");
+                        value.push(b'"');
+                        value.extend_from_slice(fill.sha256.as_bytes());
+                        value.push(b'"');
+                    } else {
+                        hashes.entry(hash.whole);
+                    }
+                }
+                hashes.end();
+            }
+            b"length" => cjson::write_number(fill.length, object.key(b"length")),
+            b"version" => cjson::write_number(fill.version, object.key(b"version")),
+            _ => object.entry(field.whole),
+        }
+    }
+    object.end();
+}
+
+/// The string under `key`, between its quotes.
+fn text<'a>(object: CanonicalObject<'a>, key: &str) -> Option<&'a str> {
+    let text = std::str::from_utf8(object.get(key)?.value).ok()?;
+    text.strip_prefix('"')?.strip_suffix('"')
+}

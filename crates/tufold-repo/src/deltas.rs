@@ -1,0 +1,257 @@
+//! The deltas of a publish: from which old versions, and written where.
+//!
+//! An edge of a document holds its signatures and the delta of its canonical `signed` part. What an edge starts from is read
+//! from `public/` or, once that was pruned, from `private/bases/`. An old version that is nowhere costs the edge and no
+//! more: a client then fetches the full file.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
+use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
+use tufold_meta::{
+    Bundle, Envelope, KeyId, MetaFile, Prediction, RoleChanges, Snapshot, Version, canonical_parts,
+    outline,
+};
+use tufold_store::Store;
+
+use crate::bases::Bases;
+use crate::error::Error;
+use crate::repository::MAX_DOCUMENT_LEN_BYTES;
+
+/// zstd's level where the columnar codec declines: what a publish can afford for every bin.
+const ZSTD_LEVEL: i32 = 9;
+
+/// What the deltas of a publish cost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct DeltaCost {
+    /// How many deltas were written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The bytes of those that start at the version just before: what a client that was there pays.
+    pub step_bytes: u64,
+    /// The bytes of the bundles for mirrors, which `bytes` counts too.
+    pub mirror_bytes: u64,
+    /// How many edges of the ladder had no old version to start from.
+    pub without_base: u64,
+}
+
+/// Writes deltas beside the documents of one publish.
+pub(crate) struct DeltaWriter<'d> {
+    store: &'d dyn Store,
+    bases: Bases<'d>,
+    ladder: Ladder,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    step_bytes: AtomicU64,
+    mirror_bytes: AtomicU64,
+    without_base: AtomicU64,
+}
+
+impl<'d> DeltaWriter<'d> {
+    pub(crate) fn new(store: &'d dyn Store, bases: Bases<'d>, ladder: Ladder) -> Self {
+        Self {
+            store,
+            bases,
+            ladder,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            step_bytes: AtomicU64::new(0),
+            mirror_bytes: AtomicU64::new(0),
+            without_base: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes the edges that end at this version of a targets role.
+    pub(crate) fn role(
+        &self,
+        role: &str,
+        version: Version,
+        file: &[u8],
+        keyids: &[KeyId],
+    ) -> Result<(), Error> {
+        for edge in self.ladder.writes(version.get()) {
+            self.document(
+                role,
+                edge,
+                file,
+                keyids,
+                &names::role_delta_name(role, edge.from, edge.to),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Writes the edges that end at this snapshot, the one from nothing included, and the bundles for
+    /// mirrors.
+    pub(crate) fn snapshot(
+        &self,
+        snapshot: &Snapshot,
+        file: &[u8],
+        keyids: &[KeyId],
+    ) -> Result<(), Error> {
+        let to = snapshot.version.get();
+        let edges = self.ladder.writes(to);
+        let cold = Edge { from: 0, to };
+        edges.par_iter().chain(rayon::iter::once(&cold)).try_for_each(|edge| {
+            let name = names::snapshot_delta_name(edge.from, edge.to);
+            self.document("snapshot", *edge, file, keyids, &name)
+        })?;
+        edges.par_iter().try_for_each(|edge| self.mirror(*edge, snapshot, file))
+    }
+
+    pub(crate) fn cost(&self) -> DeltaCost {
+        DeltaCost {
+            files: self.files.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            step_bytes: self.step_bytes.load(Ordering::Relaxed),
+            mirror_bytes: self.mirror_bytes.load(Ordering::Relaxed),
+            without_base: self.without_base.load(Ordering::Relaxed),
+        }
+    }
+
+    fn document(
+        &self,
+        role: &str,
+        edge: Edge,
+        file: &[u8],
+        keyids: &[KeyId],
+        name: &str,
+    ) -> Result<(), Error> {
+        let base = match Version::new(edge.from) {
+            None => None,
+            Some(version) => match self.bases.file(role, version)? {
+                Some(base) => Some(base),
+                None => {
+                    self.without_base.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+            },
+        };
+        let damaged = |error: tufold_meta::ParseError| Error::damaged(role, error);
+        let base = base.as_deref().map(canonical_parts).transpose().map_err(damaged)?;
+        let (new, signatures) = canonical_parts(file).map_err(damaged)?;
+        let mut object = Vec::new();
+        Envelope::new(signatures)
+            .ok_or_else(|| Error::damaged(role, "is signed twice by one key"))?
+            .write(keyids, &mut object);
+        let base = base.as_ref().map(|(signed, _)| &**signed);
+        object.extend_from_slice(&delta(Prediction::Old, base, &new)?);
+        self.create(name, &object, edge)
+    }
+
+    /// Writes the bundle from one snapshot to the new one.
+    fn mirror(&self, edge: Edge, new: &Snapshot, new_file: &[u8]) -> Result<(), Error> {
+        let Some(from) = Version::new(edge.from) else { return Ok(()) };
+        let Some(old_file) = self.bases.file("snapshot", from)? else {
+            self.without_base.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        let damaged = |error: tufold_meta::ParseError| {
+            Error::damaged(&versioned_file_name("snapshot", from), error)
+        };
+        let (old_signed, _) = canonical_parts(&old_file).map_err(damaged)?;
+        let (new_signed, _) = canonical_parts(new_file).map_err(damaged)?;
+        let old: Snapshot = serde_json::from_slice(&old_signed)
+            .map_err(|error| Error::damaged("snapshot.json", error))?;
+        let held = self.files_of(&old.meta, &new.meta, &old_file)?;
+        let published = self.files_of(&new.meta, &old.meta, new_file)?;
+        let (Some(held), Some(published)) = (held, published) else {
+            self.without_base.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        let find = |files: &BTreeMap<String, Vec<u8>>, role: &str| -> Option<Vec<u8>> {
+            files.get(role).cloned()
+        };
+        let bundle = |error: tufold_meta::BundleError| Error::damaged("mirror", error);
+        let outline = outline(&old_signed, &new_signed).map_err(bundle)?;
+        let first = delta(Prediction::Old, Some(&old_signed), &outline)?;
+        let changes = RoleChanges::between(&old_signed, outline).map_err(bundle)?;
+        let held = |role: &str| find(&held, role).map(Cow::Owned);
+        let published = |role: &str| find(&published, role).map(Cow::Owned);
+        let kind = Prediction::Touched;
+        let before = changes.flatten_old(kind, &held).map_err(bundle)?;
+        let after = changes.flatten_new(&published).map_err(bundle)?;
+        let second = delta(kind, Some(&before), &after)?;
+        let bytes = Bundle { outline: &first, roles: &second }.to_bytes();
+        self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.create(&names::mirror_delta_name(edge.from, edge.to), &bytes, edge)
+    }
+
+    /// The snapshot's file and those of the roles that `other` lists with another version, and of the roles that delegate.
+    /// `None` if one of them is nowhere any more.
+    fn files_of(
+        &self,
+        meta: &BTreeMap<String, MetaFile>,
+        other: &BTreeMap<String, MetaFile>,
+        snapshot: &[u8],
+    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, Error> {
+        let mut files = BTreeMap::from([("snapshot".to_owned(), snapshot.to_vec())]);
+        for (name, file) in meta {
+            let Some(role) = name.strip_suffix(".json") else { continue };
+            let same = other.get(name).is_some_and(|other| other.version == file.version);
+            if same && role != "targets" && role != crate::layout::BINS {
+                continue;
+            }
+            match self.bases.file(role, file.version)? {
+                Some(bytes) => files.insert(role.to_owned(), bytes),
+                None => return Ok(None),
+            };
+        }
+        Ok(Some(files))
+    }
+
+    fn create(&self, name: &str, bytes: &[u8], edge: Edge) -> Result<(), Error> {
+        // What an interrupted publish left under this name leads to the same document: versions that were written
+        // once never get other bytes.
+        self.store.create(name, bytes)?;
+        let length = bytes.len() as u64;
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(length, Ordering::Relaxed);
+        if edge.from > 0 && edge.from + 1 == edge.to {
+            self.step_bytes.fetch_add(length, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// The columnar delta, or zstd's where the columnar codec declines.
+fn delta(kind: Prediction, base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {
+    let options = EncodeOptions { prediction_kind: kind.number(), zstd_level: ZSTD_LEVEL };
+    match encode(Codec::Columnar, base, new, &options) {
+        Err(tufold_delta::Error::Declined { .. }) => Ok(encode(Codec::Zstd, base, new, &options)?),
+        delta => Ok(delta?),
+    }
+}
+
+/// Removes the deltas that no reader can use any more.
+pub(crate) fn unused(
+    store: &dyn Store,
+    ladder: Option<Ladder>,
+    version_of: impl Fn(&str) -> Option<Version>,
+) -> Result<Vec<tufold_store::Entry>, Error> {
+    let mut entries = store.list(names::DELTAS_FOLDER)?;
+    entries.retain(|entry| {
+        let Some((role, from, to)) = names::parse_delta_name(&entry.name) else { return false };
+        let Some(newest) = version_of(&role) else { return false };
+        let used = |ladder: Ladder| match from {
+            // The snapshot from nothing: the newest, and the one before it that a cache may still show.
+            0 => to + 1 >= newest.get(),
+            _ => ladder.keeps(Edge { from, to }, newest.get()),
+        };
+        to <= newest.get() && !ladder.is_some_and(used)
+    });
+    Ok(entries)
+}
+
+/// The name of a metadata file in the public store.
+pub(crate) fn metadata_name(role: &str, version: Version) -> String {
+    format!("{METADATA_FOLDER}{}", versioned_file_name(role, version))
+}
+
+/// The longest base.
+pub(crate) const MAX_BASE_LEN_BYTES: u64 = MAX_DOCUMENT_LEN_BYTES;
