@@ -42,6 +42,8 @@ enum Command {
     Targets(cmd::targets::Args),
     Delta(cmd::delta::Args),
     /// Print completions for a shell
+    #[command(after_help = "Examples:
+  tufold completions bash > /etc/bash_completion.d/tufold")]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,

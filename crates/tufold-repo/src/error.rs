@@ -11,7 +11,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] tufold_store::Error),
     /// A private file could not be read or written.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// What was tried.
         action: &'static str,
@@ -38,7 +38,7 @@ pub enum Error {
         problem: String,
     },
     /// A key file is not a private key that tufold can use.
-    #[error("{path}: {source}")]
+    #[error("cannot use the key {path}")]
     Key {
         /// The file.
         path: String,
