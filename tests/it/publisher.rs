@@ -56,7 +56,7 @@ fn only_touched_roles_are_written() {
 /// Publishes changes whose mistake is the publisher's to find; nothing may change.
 fn assert_refused(repo: &TestRepo, input: Input, refresh: &[&str], expected: &str) {
     let before = repo.files();
-    let error = repo.try_publish(input, refresh, after("1h")).unwrap_err();
+    let error = repo.try_publish(input, refresh, after("1h")).expect_err("a refusal");
     assert_eq!(error.to_string(), expected);
     assert!(repo.files() == before, "{expected}: public/ changed");
 }
@@ -204,7 +204,7 @@ fn check_damage(layout: &str, damage: impl Fn(&TestRepo), findings: &[&str], ref
 /// Writes a file of the repository anew.
 fn edit(repo: &TestRepo, name: &str, edit: impl Fn(&str) -> String) {
     let path = repo.path().join(name);
-    fs::write(&path, edit(&fs::read_to_string(&path).unwrap())).unwrap();
+    fs::write(&path, edit(&fs::read_to_string(&path).expect("a file"))).expect("a file");
 }
 
 /// Changes a document, signs it with the role's key and gives the file's new bytes.
@@ -215,12 +215,12 @@ fn resign<R: Role>(
     edit: impl Fn(&str) -> String,
 ) -> Vec<u8> {
     let path = repo.metadata().join(name);
-    let signed = Signed::<R>::parse(fs::read(&path).unwrap()).unwrap();
-    let edited = edit(std::str::from_utf8(signed.canonical()).unwrap());
+    let signed = Signed::<R>::parse(fs::read(&path).expect("a document")).expect("a document");
+    let edited = edit(std::str::from_utf8(signed.canonical()).expect("UTF-8"));
     let pem = project_dir().join(format!("tests/golden/keys/{key}.pem"));
-    let key = SigningKey::from_pem(&fs::read_to_string(pem).unwrap()).unwrap();
-    let bytes = sign(edited.as_bytes(), &[&key]).unwrap();
-    fs::write(path, &bytes).unwrap();
+    let key = SigningKey::from_pem(&fs::read_to_string(pem).expect("a file")).expect("a file");
+    let bytes = sign(edited.as_bytes(), &[&key]).expect("a key that signs");
+    fs::write(path, &bytes).expect("a file");
     bytes
 }
 
@@ -229,12 +229,12 @@ const VERSIONS: &str = "bins-prefixes:4 versions";
 const OLDER: &str = "note metadata/ holds 2 older files, which prune removes";
 
 fn delete(name: &'static str) -> impl Fn(&TestRepo) {
-    move |repo| fs::remove_file(repo.metadata().join(name)).unwrap()
+    move |repo| fs::remove_file(repo.metadata().join(name)).expect("a file")
 }
 
 fn copy(from: &'static str, to: &'static str) -> impl Fn(&TestRepo) {
     move |repo| {
-        fs::copy(repo.metadata().join(from), repo.metadata().join(to)).unwrap();
+        fs::copy(repo.metadata().join(from), repo.metadata().join(to)).expect("a file");
     }
 }
 
@@ -443,7 +443,7 @@ fn damaged_private_files_are_named_and_nothing_is_published() {
             "1\t2026\n2\t",
             "REPO/private/history.tsv: line 1 is not a version and a time: 1\t2026",
         ),
-        ("keys/x.pem", "-----BEGIN", "REPO/private/keys/x.pem: "),
+        ("keys/x.pem", "-----BEGIN", "cannot use the key REPO/private/keys/x.pem"),
     ];
     for (name, text, expected) in rows {
         let repo = TestRepo::init(HASHES, list(PATHS));
@@ -457,7 +457,7 @@ fn damaged_private_files_are_named_and_nothing_is_published() {
     let rows = [
         ("settings.toml", "REPO/private is not a repository: it has no settings.toml"),
         ("root.json", "REPO/private is not a repository: it has no root.json"),
-        ("keys", "cannot read REPO/private/keys: No such file or directory (os error 2)"),
+        ("keys", "cannot read REPO/private/keys"),
     ];
     for (name, expected) in rows {
         let repo = TestRepo::init(HASHES, list(PATHS));
@@ -477,10 +477,10 @@ fn damaged_private_files_are_named_and_nothing_is_published() {
 /// Writes keys called `NAME.pem`.
 fn keys_folder(repo: &TestRepo, names: &[&str]) -> PathBuf {
     let folder = repo.beside().join("own-keys");
-    fs::create_dir(&folder).unwrap();
+    fs::create_dir(&folder).expect("a file");
     for name in names {
-        let pem = SigningKey::generate_ed25519_pem().unwrap();
-        fs::write(folder.join(format!("{name}.pem")), pem).unwrap();
+        let pem = SigningKey::generate_ed25519_pem().expect("a key that signs");
+        fs::write(folder.join(format!("{name}.pem")), pem).expect("a file");
     }
     folder
 }
@@ -555,7 +555,10 @@ fn own_keys_are_one_or_more_a_kind() {
     assert!(error.starts_with("root has the key ") && error.ends_with(" twice"), "{error}");
     fs::write(folder.join("root-2.pem"), "-----BEGIN PRIVATE KEY-----\nMC4").unwrap();
     let error = repo.try_init(list(PATHS)).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{}: ", folder.join("root-2.pem").display())), "{error}");
+    assert!(
+        error == format!("cannot use the key {}", folder.join("root-2.pem").display()),
+        "{error}"
+    );
     assert!(!repo.path().exists());
 }
 
