@@ -31,7 +31,7 @@ pub fn new_repository(path: &Path, targets: TargetList) {
     let bits = BitLength::from_bin_count(1024).expect("a power of two");
     let layout =
         Layout { delegation: Delegation::BinsSuccinct(bits), snapshot: SnapshotForm::Versions };
-    let settings = Settings { layout, lifetimes: Lifetimes::default() };
+    let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder: None };
     let new = NewRepository::prepare(path, settings, &KeyRequest::default(), now());
     let new = new.expect("a new repository");
     let plan = new.plan(targets).expect("a plan");

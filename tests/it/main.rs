@@ -2,6 +2,7 @@
 
 mod command;
 mod datasets;
+mod deltas;
 mod determinism;
 mod interop;
 mod interrupted;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tufold_delta::Ladder;
 use tufold_meta::{Digest, TargetFile, TargetPath, Time};
 use tufold_repo::check::{Report, Strictness, check};
 use tufold_repo::layout::{Delegation, Layout};
-use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
+use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings, parse_ladder};
 use tufold_repo::targets::{Change, ChangeList, Target, TargetList};
 use tufold_repo::{
     Error, Input, KeyRequest, NewRepository, PrunePlan, Pruner, Published, Publisher, Refresh,
@@ -45,7 +46,11 @@ impl TestRepo {
     pub fn planned(text: &str) -> Self {
         Self {
             dir: scratch(),
-            settings: Settings { layout: layout(text), lifetimes: Lifetimes::default() },
+            settings: Settings {
+                layout: layout(text),
+                lifetimes: Lifetimes::default(),
+                ladder: None,
+            },
             keys: KeyRequest {
                 folder: Some(project_dir().join("tests/golden/keys")),
                 ..KeyRequest::default()
@@ -64,6 +69,13 @@ impl TestRepo {
     #[must_use]
     pub fn lifetime(mut self, kind: RoleKind, lifetime: &str) -> Self {
         self.settings.lifetimes.set(kind, parse_lifetime(lifetime));
+        self
+    }
+
+    /// Asks for deltas.
+    #[must_use]
+    pub fn ladder(mut self, ladder: Option<Ladder>) -> Self {
+        self.settings.ladder = ladder;
         self
     }
 
@@ -98,6 +110,14 @@ impl TestRepo {
             refresh.iter().map(|role| role.parse().expect("a role to refresh")).collect();
         let plan = publisher.plan(input, &refresh, now, &|_| ())?;
         publisher.commit(plan, &|_| ())
+    }
+
+    /// Publishes with another ladder, or `off`, from now on.
+    pub fn publish_with_ladder(&self, ladder: &str, input: Input, now: Time) -> Published {
+        let mut publisher = Publisher::open(&self.path()).expect("a repository");
+        publisher.set_ladder(parse_ladder(ladder).expect("a ladder"));
+        let plan = publisher.plan(input, &BTreeSet::new(), now, &|_| ()).expect("a plan");
+        publisher.commit(plan, &|_| ()).expect("a publish")
     }
 
     /// Publishes, which must work.
