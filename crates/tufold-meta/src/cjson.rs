@@ -16,7 +16,7 @@ pub(crate) use slices::{CanonicalObject, Entry, ObjectCopy, merge};
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]
 pub enum CanonicalError {
-    /// The text is not JSON. Nesting deeper than 128 levels counts as such.
+    /// The text is not JSON. Nesting deeper than 127 levels counts as such.
     #[error("not JSON: {0}")]
     Syntax(#[from] serde_json::Error),
     /// Canonical JSON has integers only; tufold holds those from -2^63 to 2^64 - 1.
@@ -24,8 +24,8 @@ pub enum CanonicalError {
     Number(serde_json::Number),
 }
 
-/// How deep arrays and objects may nest, the limit that serde_json has too.
-const MAX_DEPTH: u32 = 128;
+/// How deep arrays and objects may nest: what serde_json reads.
+const MAX_DEPTH: u32 = 127;
 
 /// The canonical form of a JSON text. A text that is canonical already is checked in one scan,
 /// without a tree, and lent back. Of two equal keys in one object the last counts, as in Python.
@@ -437,6 +437,16 @@ mod tests {
         }
         for json in [r#"{"a":1,"a":1}"#, "[1, 2]", r#""\u00e9""#, r#""\/""#] {
             assert!(matches!(canonicalize(json.as_bytes()), Ok(Cow::Owned(_))), "{json}");
+        }
+    }
+
+    #[test]
+    fn nests_as_deep_as_serde_json_reads() {
+        for (levels, fits) in [(127, true), (128, false)] {
+            let json = "[".repeat(levels) + &"]".repeat(levels);
+            assert_eq!(serde_json::from_str::<Value>(&json).is_ok(), fits);
+            assert_eq!(is_canonical(json.as_bytes()), fits);
+            assert_eq!(canonicalize(json.as_bytes()).is_ok(), fits);
         }
     }
 
