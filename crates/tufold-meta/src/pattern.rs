@@ -20,10 +20,12 @@ pub(crate) fn path_matches(pattern: &str, path: &str) -> bool {
 fn segment_matches(pattern: &str, segment: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let segment: Vec<char> = segment.chars().collect();
+    // Behind the last `]` no bracket opens a class, and none is to be looked for.
+    let classes_end = pattern.iter().rposition(|&c| c == ']').unwrap_or(0);
     let (mut p, mut s) = (0, 0);
     let mut star = None;
     while s < segment.len() {
-        match match_one(&pattern[p..], segment[s]) {
+        match match_one(&pattern[p..], p < classes_end, segment[s]) {
             One::Star => {
                 star = Some((p + 1, s));
                 p += 1;
@@ -50,12 +52,13 @@ enum One {
     Differ,
 }
 
-fn match_one(pattern: &[char], c: char) -> One {
+/// Matches `c` against the start of `pattern`. `closes` tells whether a `]` follows.
+fn match_one(pattern: &[char], closes: bool, c: char) -> One {
     match pattern.first() {
         None => One::Differ,
         Some('*') => One::Star,
         Some('?') => One::Match(1),
-        Some('[') => match class(pattern) {
+        Some('[') => match closes.then(|| class(pattern)).flatten() {
             Some((width, items, negated)) => {
                 if in_class(items, c) == negated {
                     One::Differ
@@ -128,5 +131,13 @@ mod tests {
             assert_eq!(path_matches(pattern, path), expected, "{pattern} {path}");
         }
         assert!(!path_matches(&"*a".repeat(500), &"a".repeat(499)));
+    }
+
+    #[test]
+    fn brackets_that_nothing_closes_take_no_time() {
+        // Looking for the end of each would take 10^11 steps.
+        let brackets = "[".repeat(8000);
+        assert!(!path_matches(&format!("*{brackets}x"), &brackets));
+        assert!(path_matches(&format!("*[]]{brackets}"), &format!("]{brackets}")));
     }
 }
