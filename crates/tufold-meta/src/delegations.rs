@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::cjson::{Object, ObjectWriter};
 use crate::pattern::path_matches;
+use crate::roles::present;
 use crate::{BitLength, Digest, Key, KeyId, RoleKeys};
 
 /// The `delegations` object of a targets role.
@@ -207,7 +208,9 @@ pub(crate) fn write_keys(keys: &BTreeMap<KeyId, Key>, out: &mut Vec<u8>) {
 #[derive(serde::Deserialize)]
 struct RawDelegations {
     keys: BTreeMap<KeyId, Key>,
+    #[serde(default, deserialize_with = "present")]
     roles: Option<Vec<DelegatedRole>>,
+    #[serde(default, deserialize_with = "present")]
     succinct_roles: Option<SuccinctRoles>,
     #[serde(flatten)]
     extra: Object,
@@ -243,7 +246,9 @@ struct RawDelegatedRole {
     keyids: Vec<KeyId>,
     threshold: std::num::NonZeroU64,
     terminating: bool,
+    #[serde(default, deserialize_with = "present")]
     paths: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
     path_hash_prefixes: Option<Vec<String>>,
     #[serde(flatten)]
     extra: Object,

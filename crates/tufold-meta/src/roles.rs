@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cjson::{Object, ObjectWriter};
 use crate::delegations::write_keys;
@@ -295,6 +295,16 @@ impl Tag {
     }
 }
 
+/// Reads a field that may be left out. Where it stands it must hold a value: a `null` would not be
+/// written again.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 #[derive(Deserialize)]
 struct RawRoot {
     #[serde(rename = "_type")]
@@ -302,6 +312,7 @@ struct RawRoot {
     spec_version: String,
     version: Version,
     expires: Time,
+    #[serde(default, deserialize_with = "present")]
     consistent_snapshot: Option<bool>,
     keys: BTreeMap<KeyId, Key>,
     roles: BTreeMap<String, RoleKeys>,
@@ -402,6 +413,7 @@ struct RawTargets {
     version: Version,
     expires: Time,
     targets: BTreeMap<String, TargetFile>,
+    #[serde(default, deserialize_with = "present")]
     delegations: Option<Delegations>,
     #[serde(flatten)]
     extra: Object,

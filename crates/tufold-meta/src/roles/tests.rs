@@ -111,6 +111,21 @@ fn refuses_documents_that_break_the_format() {
 }
 
 #[test]
+fn refuses_null_which_would_not_be_written_again() {
+    let null = "invalid type: null, expected ";
+    let root = format!("{null}a boolean");
+    check_refused::<Root>(ROOT, r#"snapshot":true"#, r#"snapshot":null"#, &root);
+    let sequence = format!("{null}a sequence");
+    let to = r#""path_hash_prefixes":null,"paths""#;
+    check_refused::<Targets>(TARGETS, r#""paths""#, to, &sequence);
+    let to = r#""roles":null,"succinct_roles""#;
+    check_refused::<Targets>(SUCCINCT, r#""succinct_roles""#, to, &sequence);
+    let to = r#""delegations":null,"d""#;
+    let delegations = format!("{null}struct RawDelegations");
+    check_refused::<Targets>(SUCCINCT, r#""delegations""#, to, &delegations);
+}
+
+#[test]
 fn finds_the_roles_of_a_target() {
     let targets: Targets = serde_json::from_str(TARGETS).unwrap();
     let delegations = targets.delegations.unwrap();
