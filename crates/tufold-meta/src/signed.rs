@@ -220,8 +220,7 @@ pub fn sign(canonical: &[u8], keys: &[&SigningKey]) -> Result<Vec<u8>, KeyError>
 pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
     let mut sorted: Vec<_> = signatures.iter().collect();
     sorted.sort_by(|left, right| left.keyid.cmp(&right.keyid));
-    let text = cjson::file_text(canonical);
-    let mut out = Vec::with_capacity(text.len() + 64 + 256 * sorted.len());
+    let mut out = Vec::with_capacity(canonical.len() + 64 + 256 * sorted.len());
     let mut envelope = ObjectWriter::new(&mut out, None);
     let list = envelope.key("signatures");
     list.push(b'[');
@@ -232,9 +231,13 @@ pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
         signature.write(list);
     }
     list.push(b']');
-    envelope.key("signed").extend_from_slice(&text);
+    envelope.key("signed").extend_from_slice(canonical);
     envelope.end();
-    out
+    // Key ids may hold control characters as well as `signed`.
+    match cjson::file_text(&out) {
+        Cow::Borrowed(_) => out,
+        Cow::Owned(text) => text,
+    }
 }
 
 #[cfg(test)]
@@ -242,14 +245,24 @@ mod tests {
     use super::*;
     use crate::Targets;
 
+    const CANONICAL: &[u8] = br#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{},"version":1}"#;
+
+    #[test]
+    fn a_key_id_with_control_characters_makes_a_file_too() {
+        let keyid = KeyId::from("\u{0}\n".to_owned());
+        let signature = Signature { keyid, sig: "00".into(), extra: cjson::Object::default() };
+        let file = assemble(CANONICAL, std::slice::from_ref(&signature));
+        let parsed = Signed::<Targets>::parse(file).unwrap();
+        assert_eq!((parsed.signatures(), parsed.canonical()), (&[signature][..], CANONICAL));
+    }
+
     #[test]
     fn refuses_two_signatures_of_one_key_id() {
-        let canonical = br#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{},"version":1}"#;
         let key = SigningKey::from_pem(&SigningKey::generate_ed25519_pem().unwrap()).unwrap();
-        let signature = key.sign(canonical).unwrap();
-        let file = assemble(canonical, std::slice::from_ref(&signature));
+        let signature = key.sign(CANONICAL).unwrap();
+        let file = assemble(CANONICAL, std::slice::from_ref(&signature));
         assert!(Signed::<Targets>::parse(file).is_ok());
-        let file = assemble(canonical, &[signature.clone(), signature]);
+        let file = assemble(CANONICAL, &[signature.clone(), signature]);
         let error = Signed::<Targets>::parse(file).unwrap_err().to_string();
         assert_eq!(error, format!("key id {} signed twice", key.id()));
     }
