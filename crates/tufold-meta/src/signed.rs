@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::ops::{Deref, Range};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::cjson::{self, CanonicalError, ObjectWriter};
@@ -57,9 +59,7 @@ pub struct ThresholdError {
     pub threshold: u64,
 }
 
-#[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(borrow)]
     signed: &'a RawValue,
     signatures: Vec<Signature>,
 }
@@ -70,6 +70,33 @@ pub fn canonical_parts(file: &[u8]) -> Result<(Cow<'_, [u8]>, Vec<Signature>), P
     let envelope: Envelope<'_> = serde_json::from_slice(file)?;
     let canonical = cjson::canonicalize(envelope.signed.get().as_bytes())?;
     Ok((canonical, envelope.signatures))
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            signed: &'a RawValue,
+            signatures: Vec<Signature>,
+        }
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Envelope<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of `signed` and `signatures`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Envelope<'de>, A::Error> {
+                let Fields { signed, signatures } =
+                    Fields::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Envelope { signed, signatures })
+            }
+        }
+        // What serde derives would take an array of the two, which no other reader does.
+        deserializer.deserialize_map(Object)
+    }
 }
 
 impl<T: Role> Signed<T> {
@@ -246,6 +273,15 @@ mod tests {
     use crate::Targets;
 
     const CANONICAL: &[u8] = br#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{},"version":1}"#;
+
+    #[test]
+    fn a_file_is_an_object() {
+        let signed = str::from_utf8(CANONICAL).unwrap();
+        let file = format!(r#"{{"signed":{signed},"x":1,"signatures":[]}}"#);
+        assert!(Signed::<Targets>::parse(file.into()).is_ok());
+        let error = Signed::<Targets>::parse(format!("[{signed},[]]").into()).unwrap_err();
+        assert!(error.to_string().contains("an object of `signed` and `signatures`"), "{error}");
+    }
 
     #[test]
     fn a_key_id_with_control_characters_makes_a_file_too() {
