@@ -4,6 +4,7 @@ mod command;
 mod datasets;
 mod deltas;
 mod determinism;
+mod fuzz_corpus;
 mod interop;
 mod interrupted;
 mod publisher;

@@ -2,6 +2,7 @@
 //! temporary folders, a client, and a ledger of every name that was ever published.
 
 mod client;
+pub mod fuzz;
 mod ledger;
 mod repo;
 
