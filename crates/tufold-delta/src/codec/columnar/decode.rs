@@ -218,7 +218,8 @@ impl Decoder<'_> {
         let (low_symbols, high_symbols) =
             (low_symbols.unwrap_or_default(), high_symbols.unwrap_or_default());
         let neighbours = Neighbours { low: &low_symbols, high: &high_symbols, sorted };
-        let room = self.out.room();
+        let left = self.max_symbols.saturating_sub(self.models.symbols);
+        let room = self.out.room().min(usize::try_from(left).unwrap_or(usize::MAX));
         let symbols = self
             .models
             .text(&mut self.reader, class, leaf, neighbours, &[], room)

@@ -180,12 +180,10 @@ fn code_text(
     sorted: Sorted,
 ) {
     let &TextOp { class, leaf, low, high, text } = op;
-    if let Some(low) = low
-        && let Some(next) = models.successor(class, leaf, low)
-    {
-        let is_next = next == text;
-        models.is_next(coder, class, leaf, is_next);
-        if is_next {
+    if let Some(low) = low {
+        if let Some(next) = models.successor(class, leaf, low)
+            && models.is_next(coder, class, leaf, next == text)
+        {
             return;
         }
         models.learn_stride(class, leaf, low, text);

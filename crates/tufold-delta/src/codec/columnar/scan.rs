@@ -73,17 +73,20 @@ pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
                 at += 1;
             }
         }
-        b',' | b':' | b'}' | b']' => None,
         _ => {
-            let rest = &text[at..];
-            Some(
-                at + rest
-                    .iter()
-                    .position(|b| matches!(b, b',' | b'}' | b']'))
-                    .unwrap_or(rest.len()),
-            )
+            let end = at + scalar_len(&text[at..]);
+            // White space, for one, is in no scalar and behind none.
+            let ends = matches!(text.get(end), None | Some(b',' | b'}' | b']'));
+            (end > at && ends).then_some(end)
         }
     }
+}
+
+/// Length of the number, `true`, `false` or `null` at the start; anything made of the same bytes passes.
+#[inline]
+fn scalar_len(text: &[u8]) -> usize {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.');
+    text.iter().position(|b| !part(b)).unwrap_or(text.len())
 }
 
 /// One entry of an object (with a key) or of an array (without).
@@ -250,11 +253,7 @@ impl<'a> Leaves<'a> {
                     }
                 }
                 b'-' | b'0'..=b'9' => {
-                    let rest = &self.text[start..];
-                    let len = rest.iter().position(|b| {
-                        matches!(b, b',' | b'}' | b']' | b'"' | b' ' | b'\n' | b'\r' | b'\t')
-                    });
-                    self.at = start + len.unwrap_or(rest.len());
+                    self.at = start + scalar_len(&self.text[start..]);
                     self.done = self.depth == 0;
                     return Some(Some(Leaf { range: start..self.at, form: Form::Number }));
                 }

@@ -109,3 +109,75 @@ fn deep_values_are_strings() {
     check(None, &deep(200, 1));
     check(Some(&deep(3, 1)), &deep(5, 1));
 }
+
+/// Deterministic noise (splitmix64).
+fn noise(seed: u64) -> impl Iterator<Item = u64> {
+    (1..).map(move |i: u64| {
+        let mut x = seed.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ x >> 31
+    })
+}
+
+fn sample_map(count: u64) -> String {
+    let entry = |i: u64| {
+        format!(
+            r#""p/{:016x}{:016x}/n-{i}.tar.gz":{{"hashes":{{"sha256":"{:032x}"}},"length":{i},"t":"2026-11-{:02}T00:00:00Z"}}"#,
+            i * i,
+            i,
+            i * 77,
+            i % 30 + 1
+        )
+    };
+    format!(r#"{{"m":{{{}}},"v":7}}"#, (0..count).map(entry).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn any_payload_ends_in_a_document_or_an_error() {
+    let bases = ["{}".to_owned(), "[1,[2,\"x\"]]".to_owned(), sample_map(3), sample_map(60), "not json".to_owned()];
+    for seed in 0..1_000 {
+        let mut random = noise(seed);
+        let mut next = |below: u64| random.next().unwrap() % below;
+        let len = next(60);
+        let mut payload: Vec<u8> = (0..len).map(|_| u8::try_from(next(256)).unwrap()).collect();
+        if let Some(flags) = payload.first_mut() {
+            *flags &= 0x77;
+        }
+        let base = &bases[usize::try_from(next(5)).unwrap()];
+        let base = if next(4) == 0 { None } else { Some(base.as_bytes()) };
+        let result_len = usize::try_from(next(20_000)).unwrap();
+        if let Ok(found) = apply(base, &payload, result_len) {
+            assert!(found.len() <= result_len);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_payload_never_grows_past_its_result() {
+    let (base, new) = (sample_map(40), sample_map(44));
+    let payload = encode(Some(base.as_bytes()), new.as_bytes()).unwrap();
+    for at in 0..payload.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut damaged = payload.clone();
+            damaged[at] ^= change;
+            if let Ok(found) = apply(Some(base.as_bytes()), &damaged, new.len()) {
+                assert!(found.len() <= new.len());
+            }
+        }
+        if let Ok(found) = apply(Some(base.as_bytes()), &payload[..at], new.len()) {
+            assert!(found.len() <= new.len());
+        }
+    }
+}
+
+#[test]
+fn strings_take_no_more_work_than_their_payload_pays_for() {
+    // Zeros are implied behind a stream's end, so the shortest streams can name the longest strings.
+    for stream in (0..=u16::MAX).step_by(257) {
+        let [a, b] = stream.to_be_bytes();
+        if let Ok(found) = apply(None, &[0x70, a, b, b, b], 1 << 28) {
+            assert!(found.len() < 1 << 18, "{} bytes", found.len());
+        }
+    }
+}
