@@ -1,131 +1,100 @@
-//! Prints what the codecs cost on the benchmark documents.
+//! Prints what each codec costs on the benchmark documents: bytes with a signature, ratio to the floor, excess over it, and
+//! the fastest of some runs. `byte_tables columnar` prints that codec alone; the slow ones take minutes.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an example prints"
+    reason = "a program for people; sizes are small"
 )]
 
 #[path = "../tests/samples/mod.rs"]
 mod samples;
 
-use samples::{Form, Noise, Snapshot, Targets};
 use std::time::Instant;
-use tufold_delta::{Codec, EncodeOptions, Limits, apply, encode};
 
-fn size(base: Option<&[u8]>, new: &[u8]) -> (usize, f64, f64) {
-    let start = Instant::now();
-    let delta = encode(Codec::Columnar, base, new, &EncodeOptions::default()).unwrap();
-    let encoded = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    let mut times = 0;
-    while times < 5 {
-        assert_eq!(apply(base, &delta, &Limits::default()).unwrap(), new);
-        times += 1;
-    }
-    let applied = start.elapsed().as_secs_f64() / 5.0;
-    let mb = new.len() as f64 / 1e6;
-    (64 + delta.len(), mb / encoded, mb / applied)
-}
+use samples::Form;
+use samples::cases::{self, Case, SIGNATURE_BYTES};
+use tufold_delta::{Codec, EncodeOptions, Error, Limits, apply, encode};
 
-fn log2_choose(n: usize, k: usize) -> f64 {
-    (0..k).map(|i| ((n - i) as f64 / (k - i) as f64).log2()).sum()
-}
+const BIN_SEEDS: u64 = 200;
 
 fn main() {
-    for form in [Form::Versions, Form::Hashes] {
-        let base = Snapshot::poisson(form, 16_384, 1_000.0, 1);
-        for k in [1, 16, 164, 1_638, 8_192, 16_384] {
-            let new = base.next(&Noise(7).choose(16_384, k), 3);
-            let (bytes, enc, dec) = size(Some(&base.signed()), &new.signed());
-            let mut floor = 64.0 + log2_choose(16_385, k) / 8.0;
-            if k == 16_384 {
-                floor = 64.0
-            }
-            let (mut factor, mut plus) = (1.02, 44.0);
-            if form == Form::Hashes {
-                floor += k as f64 * (32.0 + 42_f64.log2() / 8.0);
-                (factor, plus) = (1.01, 48.0);
-            }
-            println!(
-                "{form:?} {k}: {bytes} floor {floor:.0} target {:.0} | enc {enc:.0} MB/s apply {dec:.0} MB/s",
-                floor * factor + plus
-            );
-        }
-    }
-    for k in [164.0, 1_638.0, 8_192.0] {
-        let chances = samples::zipf_chances(16_384, k, 5);
-        let mut noise = Noise(99);
-        let versions: Vec<u64> = chances
-            .iter()
-            .map(|p| -(1.0 - p).ln() * 1_000.0 / 0.105)
-            .map(|mean| 1 + noise.poisson(mean))
-            .collect();
-        let base = Snapshot::new(Form::Versions, versions, &mut noise);
-        let mut oracle = 0.0;
-        let changed: Vec<usize> = chances
-            .iter()
-            .enumerate()
-            .filter(|&(_, &p)| {
-                let is = noise.unit() < p;
-                oracle -= if is { p.log2() } else { (1.0 - p).log2() };
-                is
-            })
-            .map(|(i, _)| i)
-            .collect();
-        let floor = 64.0 + oracle / 8.0;
-        let new = base.next(&changed, 4);
-        let (bytes, enc, dec) = size(Some(&base.signed()), &new.signed());
-        println!(
-            "Zipf {}: {bytes} oracle {floor:.0} target {:.0} | enc {enc:.0} apply {dec:.0}",
-            changed.len(),
-            1.04 * floor + 48.0
-        );
-    }
-    let cold = Snapshot::poisson(Form::Versions, 16_384, 300.0, 2);
-    let (bytes, enc, dec) = size(None, &cold.signed());
-    let entropy =
-        16_384.0 * 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E * 300.0).log2() / 8.0;
+    let chosen: Option<Codec> = std::env::args().nth(1).map(|name| name.parse().unwrap());
+    let codecs: Vec<Codec> = chosen.map_or(Codec::ALL.into(), |codec| vec![codec]);
     println!(
-        "cold: {bytes} entropy {entropy:.0} target {:.0} | enc {enc:.0} apply {dec:.0}",
-        1.03 * entropy + 200.0
+        "{:<24} {:<12} {:>8} {:>7} {:>8} {:>8}  MB/s: encode, apply",
+        "case", "codec", "bytes", "ratio", "excess", "at most"
     );
-    let tsv =
-        zstd::decode_all(&include_bytes!("../../../datasets/pypi-projects.tsv.zst")[..]).unwrap();
-    let projects = samples::projects(std::str::from_utf8(&tsv).unwrap());
-    for count in [16, 61, 139, 976] {
-        let (mut resigned, mut one, mut ten, mut oracle, mut ten_oracle) =
-            (0.0, 0.0, 0.0, 0.0, 0.0);
-        let start = Instant::now();
-        let n = 200;
-        for seed in 0..n {
-            let mut noise = Noise(seed * 1_000);
-            let bin = Targets::new(count, &projects, &mut noise);
-            let mut next = bin.clone();
-            next.resign(&mut noise);
-            resigned += size(Some(&bin.signed()), &next.signed()).0 as f64;
-            oracle += 68.0 + next.add(&projects, &mut noise) / 8.0;
-            one += size(Some(&bin.signed()), &next.signed()).0 as f64;
-            ten_oracle += 68.0 - 20.0 / 8.0;
-            next = bin.clone();
-            next.resign(&mut noise);
-            for _ in 0..10 {
-                ten_oracle += next.add(&projects, &mut noise) / 8.0;
-            }
-            ten += size(Some(&bin.signed()), &next.signed()).0 as f64;
+    let shares = [0, 1, 16, 164, 1_638, 8_192, 16_384];
+    for form in [Form::Versions, Form::Hashes] {
+        for changed in shares {
+            print(&codecs, &[cases::uniform(form, changed)]);
         }
-        let n = n as f64;
+    }
+    for expected in [164.0, 1_638.0, 8_192.0] {
+        print(&codecs, &[cases::zipf(expected)]);
+    }
+    print(&codecs, &[cases::cold()]);
+    let projects = samples::dataset();
+    for targets in [16, 61, 139, 976] {
+        for added in [0, 1, 10] {
+            let cases: Vec<_> =
+                (0..BIN_SEEDS).map(|seed| cases::bin(targets, added, &projects, seed)).collect();
+            print(&codecs, &cases);
+        }
+    }
+}
+
+/// One line for each codec; several cases are averaged.
+fn print(codecs: &[Codec], cases: &[Case]) {
+    let count = cases.len() as f64;
+    let mean = |value: &dyn Fn(&Case) -> f64| cases.iter().map(value).sum::<f64>() / count;
+    let floor = mean(&|case| case.floor.bytes);
+    let most = mean(&|case| case.most);
+    for &codec in codecs {
+        let runs: Result<Vec<Run>, Error> = cases.iter().map(|case| run(codec, case)).collect();
+        let Ok(runs) = runs else {
+            println!("{:<24} {codec:<12} declined", cases[0].name);
+            continue;
+        };
+        let total = |value: &dyn Fn(&Run) -> f64| runs.iter().map(value).sum::<f64>();
+        let bytes = total(&|run| run.bytes) / count;
+        let megabytes = cases.iter().map(|case| case.new.len() as f64).sum::<f64>() / 1e6;
+        let (encoded, applied) =
+            (megabytes / total(&|run| run.encode_s), megabytes / total(&|run| run.apply_s));
+        let (ratio, excess) = (bytes / floor, bytes - floor);
+        let name = &cases[0].name;
         println!(
-            "bin {count}: resigned {:.1} (100), +1 {:.1} oracle {:.1} = {:.3} (1.28), +10 {:.1} = {:.3} | {:.2} ms a bin for all",
-            resigned / n,
-            one / n,
-            oracle / n,
-            one / oracle,
-            ten / n,
-            ten / ten_oracle,
-            start.elapsed().as_secs_f64() * 1000.0 / n
+            "{name:<24} {codec:<12} {bytes:>8.1} {ratio:>7.3} {excess:>8.1} {most:>8.1}  {encoded:.1}, {applied:.0}"
         );
+    }
+}
+
+struct Run {
+    bytes: f64,
+    encode_s: f64,
+    apply_s: f64,
+}
+
+fn run(codec: Codec, case: &Case) -> Result<Run, Error> {
+    let base = case.base.as_deref();
+    let (delta, encode_s) = fastest(|| encode(codec, base, &case.new, &EncodeOptions::default()));
+    let delta = delta?;
+    let (found, apply_s) = fastest(|| apply(base, &delta, &Limits::default()));
+    assert!(found? == case.new, "{codec} does not rebuild {}", case.name);
+    Ok(Run { bytes: (delta.len() as u64 + SIGNATURE_BYTES) as f64, encode_s, apply_s })
+}
+
+/// The last result and the shortest time of the runs that fit into a tenth of a second.
+fn fastest<T>(mut work: impl FnMut() -> T) -> (T, f64) {
+    let started = Instant::now();
+    let mut shortest = f64::INFINITY;
+    loop {
+        let start = Instant::now();
+        let result = work();
+        shortest = shortest.min(start.elapsed().as_secs_f64());
+        if started.elapsed().as_secs_f64() > 0.1 {
+            return (result, shortest);
+        }
     }
 }

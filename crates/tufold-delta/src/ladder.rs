@@ -135,7 +135,7 @@ impl Ladder {
 
     /// The edges that a publish of version `to` makes useless, if all publishes before it were taken care of.
     pub fn retires(self, to: u64) -> Vec<Edge> {
-        let left_behind = to.checked_sub(self.horizon() + 1).unwrap_or(0);
+        let left_behind = to.saturating_sub(self.horizon() + 1);
         let steps = self.steps().map(|step| Edge { from: left_behind, to: left_behind + step });
         let old_newest = to.saturating_sub(2);
         let jumps = self.jumps(old_newest).map(|from| Edge { from, to: old_newest });

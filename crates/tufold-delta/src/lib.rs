@@ -1,4 +1,22 @@
-//! Deltas of canonical JSON documents.
+//! Deltas of canonical JSON documents, close to the information floor.
+//!
+//! What it is: (prediction, new document) to delta and back; a choice of codecs, each behind one container; the floors
+//! that a delta is measured against; the ladders that say which deltas to keep and to fetch.
+//!
+//! What it is not: a source of trust. A delta that applies has proved nothing; hand its result to whatever would check the
+//! full file. Nor does it know whose metadata it carries, or how a prediction was made.
+//!
+//! ```
+//! use tufold_delta::{Codec, EncodeOptions, Limits, apply, encode};
+//!
+//! let old = br#"{"meta":{"a.json":{"version":41},"b.json":{"version":7}},"version":99}"#;
+//! let new = br#"{"meta":{"a.json":{"version":42},"b.json":{"version":7}},"version":100}"#;
+//! let delta = encode(Codec::Columnar, Some(old), new, &EncodeOptions::default())?;
+//! assert!(delta.len() < 24);
+//! assert_eq!(apply(Some(old), &delta, &Limits::default())?, new);
+//! # Ok::<(), tufold_delta::Error>(())
+//! ```
+#![doc = include_str!("../FORMAT.md")]
 
 mod codec;
 mod container;

@@ -1,4 +1,5 @@
 //! What holds for every pair of documents and every delta.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -10,7 +11,9 @@ const OPTIONS: EncodeOptions = EncodeOptions { prediction_kind: 0, zstd_level: 3
 fn check(base: Option<&[u8]>, new: &[u8]) {
     for codec in Codec::ALL {
         match encode(codec, base, new, &OPTIONS) {
-            Ok(delta) => assert_eq!(apply(base, &delta, &Limits::default()).as_deref(), Ok(new), "{codec}"),
+            Ok(delta) => {
+                assert_eq!(apply(base, &delta, &Limits::default()).as_deref(), Ok(new), "{codec}")
+            }
             Err(Error::Declined { codec: who, .. }) => assert_eq!(who, codec),
             Err(other) => panic!("{codec}: {other}"),
         }
@@ -34,12 +37,21 @@ fn check_damage(base: &[u8], new: &[u8], at: usize, flip: u8) {
         assert!(apply(Some(base), &delta[..at], &limits).is_err(), "{codec}");
         assert!(apply(Some(base), &[&delta[..], &[0]].concat(), &limits).is_err(), "{codec}");
         let other = [base, b" "].concat();
-        assert!(matches!(apply(Some(&other), &delta, &limits), Err(Error::WrongBase { .. })), "{codec}");
+        assert!(
+            matches!(apply(Some(&other), &delta, &limits), Err(Error::WrongBase { .. })),
+            "{codec}"
+        );
         assert!(matches!(apply(None, &delta, &limits), Err(Error::WrongBase { .. })), "{codec}");
         let short = Limits { max_result_len_bytes: new.len() as u64 - 1, ..limits };
-        assert!(matches!(apply(Some(base), &delta, &short), Err(Error::TooLarge { .. })), "{codec}");
+        assert!(
+            matches!(apply(Some(base), &delta, &short), Err(Error::TooLarge { .. })),
+            "{codec}"
+        );
         let narrow = Limits { max_delta_len_bytes: delta.len() as u64 - 1, ..limits };
-        assert!(matches!(apply(Some(base), &delta, &narrow), Err(Error::TooLarge { .. })), "{codec}");
+        assert!(
+            matches!(apply(Some(base), &delta, &narrow), Err(Error::TooLarge { .. })),
+            "{codec}"
+        );
     }
 }
 
@@ -51,7 +63,11 @@ fn json() -> impl Strategy<Value = Value> {
         (0_u64..40).prop_map(Value::from),
         "[ -~é\u{0}\n]{0,12}".prop_map(Value::from),
         "[0-9a-f]{16,40}".prop_map(Value::from),
-        (0_u8..28).prop_map(|day| Value::from(format!("2026-11-{:02}T0{}:00:00Z", day + 1, day % 10))),
+        (0_u8..28).prop_map(|day| Value::from(format!(
+            "2026-11-{:02}T0{}:00:00Z",
+            day + 1,
+            day % 10
+        ))),
     ];
     leaf.prop_recursive(4, 120, 24, |inner| {
         prop_oneof![

@@ -15,6 +15,8 @@
     reason = "samples are drawn in floating point"
 )]
 
+pub mod cases;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -157,8 +159,8 @@ impl Snapshot {
     }
 }
 
-/// Chances of change under Zipf churn such that `expected` of `bins` change; the ranks are shuffled.
-pub fn zipf_chances(bins: usize, expected: f64, seed: u64) -> Vec<f64> {
+/// Rates of change under Zipf churn such that `expected` of `bins` change at least once; the ranks are shuffled.
+pub fn zipf_rates(bins: usize, expected: f64, seed: u64) -> Vec<f64> {
     let mut noise = Noise(seed);
     let ranks = noise.choose(bins, bins);
     let total = |scale: f64| (1..=bins).map(|rank| 1.0 - (-scale / rank as f64).exp()).sum::<f64>();
@@ -167,7 +169,7 @@ pub fn zipf_chances(bins: usize, expected: f64, seed: u64) -> Vec<f64> {
         let middle = f64::midpoint(low, high);
         if total(middle) < expected { low = middle } else { high = middle }
     }
-    ranks.into_iter().map(|rank| 1.0 - (-low / (rank + 1) as f64).exp()).collect()
+    ranks.into_iter().map(|rank| low / (rank + 1) as f64).collect()
 }
 
 /// A project's newest release: its name and version.
@@ -257,4 +259,11 @@ pub fn time(seconds: u64) -> String {
         second / 60 % 60,
         second % 60
     )
+}
+
+/// The project's dataset of PyPI's names.
+pub fn dataset() -> Vec<Project> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/pypi-projects.tsv.zst");
+    let tsv = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    projects(std::str::from_utf8(&tsv).unwrap())
 }

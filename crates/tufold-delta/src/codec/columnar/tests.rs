@@ -135,8 +135,14 @@ fn sample_map(count: u64) -> String {
 
 #[test]
 fn any_payload_ends_in_a_document_or_an_error() {
-    let bases = ["{}".to_owned(), "[1,[2,\"x\"]]".to_owned(), sample_map(3), sample_map(60), "not json".to_owned()];
-    for seed in 0..1_000 {
+    let bases = [
+        "{}".to_owned(),
+        "[1,[2,\"x\"]]".to_owned(),
+        sample_map(3),
+        sample_map(60),
+        "not json".to_owned(),
+    ];
+    for seed in 0..150 {
         let mut random = noise(seed);
         let mut next = |below: u64| random.next().unwrap() % below;
         let len = next(60);
