@@ -303,11 +303,18 @@ fn hex_value(digits: &[u8]) -> Option<u64> {
 /// `text` with the number in it raised by `stride`, as wide as before.
 pub(super) fn successor(text: &[u8], stride: u64) -> Option<Vec<u8>> {
     let range = number_in(text)?;
-    let next = hex_value(&text[range.clone()])?.checked_add(stride)?;
-    let width = range.len();
-    let digits = format!("{next:0width$x}");
-    (digits.len() == width)
-        .then(|| [&text[..range.start], digits.as_bytes(), &text[range.end..]].concat())
+    let mut next = text.to_vec();
+    let mut carry = stride;
+    for digit in next[range].iter_mut().rev() {
+        if carry == 0 {
+            break;
+        }
+        let value = if digit.is_ascii_digit() { *digit - b'0' } else { *digit - b'a' + 10 };
+        let sum = u64::from(value).checked_add(carry)?;
+        *digit = b"0123456789abcdef"[(sum & 15) as usize];
+        carry = sum >> 4;
+    }
+    (carry == 0).then_some(next)
 }
 
 /// By how much the number in `to` is above that in `from`; `None` if anything else differs.
