@@ -133,8 +133,8 @@ impl<const N: usize> Mixer<N> {
 }
 
 /// Learning falls from the first rate to the last while a set of weights is used.
-const FIRST_RATE: i32 = 448;
-const LAST_RATE: i32 = 96;
+const FIRST_RATE: i32 = 900;
+const LAST_RATE: i32 = 140;
 
 #[cfg(test)]
 mod tests {

@@ -204,8 +204,8 @@ impl Model {
                 })
                 .collect(),
             beyond_ascii: Chance::new(400, 40),
-            by_match: Mixer::new(64, (1 << 16) * 3 / 10),
-            by_place: Mixer::new(256, (1 << 16) * 3 / 10),
+            by_match: Mixer::new(64, (1 << 16) * 22 / 100),
+            by_place: Mixer::new(256, (1 << 16) * 22 / 100),
             last_stage: (0..256 * 33)
                 .map(|i| Chance::new(squash((i % 33 - 16) * 128), 60))
                 .collect(),
