@@ -145,8 +145,7 @@ pub fn encode(
         result: Fingerprint::of(Some(new)),
         payload_len_bytes: payload.len() as u64,
     };
-    let rebuilt = rebuild(codec, prediction, &payload, new.len())?;
-    if rebuilt != new {
+    if rebuild(codec, prediction, &payload, new.len()).as_deref() != Ok(new) {
         return Err(Error::Declined { codec, why: "it would rebuild other bytes" });
     }
     Ok(header.around(&payload))
