@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::cjson::{self, CanonicalObject, Entry, unescape};
+use crate::cjson::{self, CanonicalObject, CanonicalText, Entry, unescape};
 use crate::names::TOP_LEVEL_ROLES;
 use crate::predict::{Listed, Prediction, canonical, fill_in, listed};
 use crate::{Delegations, Version, varint};
@@ -285,27 +285,14 @@ fn is_top_level(role: &str) -> bool {
     TOP_LEVEL_ROLES.contains(&role)
 }
 
-/// A canonical file, with the raw control characters that canonical JSON has.
-fn canonical_file<'a>(role: &str, file: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, BundleError> {
-    if cjson::is_canonical(&file) {
-        return Ok(file);
-    }
-    let canonical = cjson::canonicalize(&file).map(Cow::into_owned).unwrap_or_default();
-    if canonical.is_empty() || *cjson::file_text(&canonical) != *file {
-        return Err(BundleError::NotCanonical(role.to_owned()));
-    }
-    Ok(Cow::Owned(canonical))
-}
-
-fn file_of<'a>(role: &str, files: &Files<'_, 'a>) -> Result<Cow<'a, [u8]>, BundleError> {
+fn file_of<'a>(role: &str, files: &Files<'_, 'a>) -> Result<CanonicalText<'a>, BundleError> {
     let file = files(role).ok_or_else(|| BundleError::Missing(role.to_owned()))?;
-    canonical_file(role, file)
+    CanonicalText::of_file(file).ok_or_else(|| BundleError::NotCanonical(role.to_owned()))
 }
 
 fn delegations_of(role: &str, files: &Files<'_, '_>) -> Result<Option<Delegations>, BundleError> {
     let file = file_of(role, files)?;
-    let object = CanonicalObject::parse(&file);
-    let document = object.and_then(Document::whole);
+    let document = file.object().and_then(Document::whole);
     let not_canonical = || BundleError::NotCanonical(role.to_owned());
     document.ok_or_else(not_canonical)?.delegations(role)
 }
@@ -320,7 +307,7 @@ fn flatten_roles(
         roles.iter().map(|role| file_of(&role.name, files)).collect::<Result<_, _>>()?;
     let mut documents = Vec::with_capacity(roles.len());
     for (role, text) in roles.iter().zip(&texts) {
-        let document = CanonicalObject::parse(text).and_then(Document::whole);
+        let document = text.object().and_then(Document::whole);
         let document = document.ok_or_else(|| BundleError::NotCanonical(role.name.clone()))?;
         let found = document.version.unwrap_or(0);
         if found != role.version {
@@ -330,7 +317,7 @@ fn flatten_roles(
         documents.push((role.name.as_str(), document));
     }
     let table = Table::new(chain, roles.iter().map(|role| role.name.as_str()));
-    let snapshot = CanonicalObject::parse(&snapshot);
-    let snapshot = snapshot.ok_or_else(|| BundleError::NotCanonical("snapshot".to_owned()))?;
+    let not_canonical = || BundleError::NotCanonical("snapshot".to_owned());
+    let snapshot = snapshot.object().ok_or_else(not_canonical)?;
     Ok(flatten(snapshot, &documents, &table))
 }

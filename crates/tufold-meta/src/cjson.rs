@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 mod slices;
 
-pub(crate) use slices::{CanonicalObject, Entry, ObjectCopy, merge};
+pub(crate) use slices::{CanonicalObject, CanonicalText, Entry, ObjectCopy, merge};
 
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +161,16 @@ impl Object {
     /// The string under `key`, if there is one.
     pub fn get_str(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()
+    }
+
+    /// Sets the string under `key`.
+    pub fn insert(&mut self, key: &str, text: &str) {
+        self.0.insert(key.to_owned(), text.into());
+    }
+
+    /// Removes what stands under `key`.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(key);
     }
 
     /// Appends the canonical form to `out`.
@@ -328,6 +338,14 @@ impl<'a> Scanner<'a> {
         }
         let start = self.at;
         loop {
+            // Paths and digests are long: 16 bytes at a time while they are plain.
+            while let Some(chunk) = self.bytes[self.at..].first_chunk::<16>() {
+                let special = |b: u8| (b == b'"') | (b == b'\\') | (b < self.lowest);
+                if chunk.iter().fold(false, |found, &b| found | special(b)) {
+                    break;
+                }
+                self.at += 16;
+            }
             match self.peek()? {
                 b'"' => {
                     self.at += 1;

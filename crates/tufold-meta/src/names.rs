@@ -1,9 +1,13 @@
-//! Names and versions: every metadata file name is built here.
+//! Names and versions: every name of a metadata file or delta is built here.
 
 use std::fmt;
 use std::num::NonZeroU64;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+mod deltas;
+
+pub use deltas::{Advertised, DELTAS_FIELD, DELTAS_FOLDER, DeltaName};
 
 /// The version of a role: 1 and up.
 #[derive(

@@ -15,6 +15,8 @@ pub(super) struct Document<'a> {
     file: CanonicalObject<'a>,
     signed: CanonicalObject<'a>,
     targets: Option<CanonicalObject<'a>>,
+    delegations: Option<&'a [u8]>,
+    has_version: bool,
     pub(super) version: Option<u64>,
 }
 
@@ -28,23 +30,37 @@ impl<'a> Document<'a> {
     /// `None` if it is not of the form that [`flatten`] writes.
     pub(super) fn flattened(file: CanonicalObject<'a>) -> Option<Self> {
         let document = Self::any(file)?;
-        document.signed.get("version").is_none().then_some(document)
+        (!document.has_version).then_some(document)
     }
 
     fn any(file: CanonicalObject<'a>) -> Option<Self> {
         let signed = file.object("signed")?;
-        let version = signed.number("version");
-        let targets = match signed.get("targets") {
-            Some(targets) => Some(CanonicalObject::of(targets)?),
-            None => None,
+        let mut document = Self {
+            file,
+            signed,
+            targets: None,
+            delegations: None,
+            has_version: false,
+            version: None,
         };
-        Some(Self { file, signed, targets, version })
+        for field in signed.entries() {
+            match field.raw_key {
+                b"delegations" => document.delegations = Some(field.value),
+                b"targets" => document.targets = Some(CanonicalObject::of(field)?),
+                b"version" => {
+                    document.has_version = true;
+                    document.version = str::from_utf8(field.value).ok()?.parse().ok();
+                }
+                _ => {}
+            }
+        }
+        Some(document)
     }
 
     /// What the role delegates.
     pub(super) fn delegations(&self, role: &str) -> Result<Option<Delegations>, BundleError> {
-        let Some(delegations) = self.signed.get("delegations") else { return Ok(None) };
-        let delegations = serde_json::from_slice(&cjson::file_text(delegations.value));
+        let Some(delegations) = self.delegations else { return Ok(None) };
+        let delegations = serde_json::from_slice(&cjson::file_text(delegations));
         delegations.map(Some).map_err(|_| BundleError::NotCanonical(role.to_owned()))
     }
 
@@ -146,7 +162,8 @@ pub(super) fn flatten(
     let envelope = snapshot.entries().filter(|field| field.raw_key != b"signed");
     envelope.for_each(|field| object.entry(field.whole));
     object.end();
-    routed.sort_unstable();
+    // The stable sort sees that each role's targets are in order.
+    routed.sort();
     let mut object = ObjectCopy::new(top.key(b"targets"));
     routed.iter().for_each(|(_, whole)| object.entry(whole));
     object.end();

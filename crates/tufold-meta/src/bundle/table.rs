@@ -32,9 +32,12 @@ pub(super) enum Table {
     None,
     /// TAP 15.
     Succinct(BitLength, HashMap<u32, usize>),
-    /// PEP 458: for each length of prefix, what the prefixes stand for. The first delegation counts.
-    Prefixes(Vec<(usize, HashMap<String, (usize, Home)>)>),
+    /// PEP 458: for each length of prefix, what the prefixes stand for.
+    Prefixes(HashMap<usize, Prefixes>),
 }
+
+/// By prefix, the place among the delegations, of which the first counts, and the home.
+type Prefixes = HashMap<String, (usize, Home)>;
 
 impl Chain {
     /// Follows the delegations that `delegations_of` knows of.
@@ -97,7 +100,7 @@ impl Table {
             }
             Some(DelegatedRoles::List(list)) => {
                 let places: HashMap<_, _> = places.collect();
-                let mut by_len: HashMap<usize, HashMap<String, (usize, Home)>> = HashMap::new();
+                let mut by_len: HashMap<usize, Prefixes> = HashMap::new();
                 for (order, role) in list.iter().enumerate() {
                     let home = places.get(role.name.as_str());
                     let home = home.map_or(Home::Elsewhere, |&place| Home::Role(place));
@@ -107,7 +110,7 @@ impl Table {
                         of_len.entry(prefix.clone()).or_insert((order, home));
                     }
                 }
-                Self::Prefixes(by_len.into_iter().collect())
+                Self::Prefixes(by_len)
             }
         }
     }

@@ -1,6 +1,28 @@
 //! Canonical objects cut into their entries and put together again, without a tree.
 
-use super::{is_canonical_from, unescape};
+use std::borrow::Cow;
+
+use super::{canonicalize, file_text, is_canonical, is_canonical_from, unescape};
+
+/// The canonical form of a whole file that can be told from it.
+#[derive(Clone, Debug)]
+pub(crate) struct CanonicalText<'a>(Cow<'a, [u8]>);
+
+impl<'a> CanonicalText<'a> {
+    /// `None` unless [`file_text`] of the file's canonical form is the file.
+    pub(crate) fn of_file(file: Cow<'a, [u8]>) -> Option<Self> {
+        if is_canonical(&file) {
+            return Some(Self(file));
+        }
+        let canonical = canonicalize(&file).ok()?.into_owned();
+        (*file_text(&canonical) == *file).then_some(Self(Cow::Owned(canonical)))
+    }
+
+    /// The object that it is.
+    pub(crate) fn object(&self) -> Option<CanonicalObject<'_>> {
+        (self.0.first() == Some(&b'{')).then_some(CanonicalObject(&self.0))
+    }
+}
 
 /// A checked canonical object, which may hold raw control characters in its strings.
 #[derive(Clone, Copy, Debug)]
