@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tufold_delta::{Edge, Ladder, Limits, apply};
-use tufold_meta::names::{parse_delta_name, versioned_file_name};
+use tufold_meta::names::{DeltaName, versioned_file_name};
 use tufold_meta::{
     Bundle, Envelope, Prediction, RoleChanges, Snapshot, Version, assemble, canonical_parts,
 };
@@ -65,13 +65,13 @@ fn metadata<'a>(archive: &'a Archive, role: &str, version: u64) -> Option<&'a [u
 /// Applies the edge of a document and compares the file that comes of it.
 fn check_document(archive: &Archive, name: &str, role: &str, from: u64, to: u64) {
     let new = metadata(archive, role, to).expect("the new version");
-    let (_, signatures) = canonical_parts(new).unwrap();
+    let (_, signatures) = canonical_parts(new).expect("good data");
     let keyids: Vec<_> = signatures.iter().map(|signature| signature.keyid.clone()).collect();
     let mut bytes = archive[name].as_slice();
-    let envelope = Envelope::take(&mut bytes, &keyids).unwrap().expect("signatures");
+    let envelope = Envelope::take(&mut bytes, &keyids).expect("good data").expect("signatures");
     let base = (from > 0).then(|| metadata(archive, role, from).expect("the old version"));
-    let base = base.map(|base| canonical_parts(base).unwrap().0);
-    let signed = apply(base.as_deref(), bytes, &Limits::default()).unwrap();
+    let base = base.map(|base| canonical_parts(base).expect("good data").0);
+    let signed = apply(base.as_deref(), bytes, &Limits::default()).expect("good data");
     assert_eq!(assemble(&signed, envelope.signatures()), new, "{name}");
 }
 
@@ -79,7 +79,8 @@ fn check_document(archive: &Archive, name: &str, role: &str, from: u64, to: u64)
 fn check_bundle(archive: &Archive, name: &str, from: u64, to: u64) {
     let snapshot = |version| {
         let file = metadata(archive, "snapshot", version).expect("a snapshot");
-        let parsed: Snapshot = serde_json::from_slice(&canonical_parts(file).unwrap().0).unwrap();
+        let parsed: Snapshot = serde_json::from_slice(&canonical_parts(file).expect("good data").0)
+            .expect("good data");
         (file, parsed)
     };
     let (old_file, old) = snapshot(from);
@@ -94,14 +95,14 @@ fn check_bundle(archive: &Archive, name: &str, from: u64, to: u64) {
         };
         file.map(Cow::Borrowed)
     };
-    let bundle = Bundle::parse(&archive[name]).unwrap();
-    let (old_signed, _) = canonical_parts(old_file).unwrap();
+    let bundle = Bundle::parse(&archive[name]).expect("good data");
+    let (old_signed, _) = canonical_parts(old_file).expect("good data");
     let limits = Limits::default();
-    let outline = apply(Some(&old_signed), bundle.outline, &limits).unwrap();
-    let changes = RoleChanges::between(&old_signed, outline).unwrap();
-    let before = changes.flatten_old(Prediction::Touched, &held).unwrap();
-    let after = apply(Some(&before), bundle.roles, &limits).unwrap();
-    let rebuilt = changes.rebuild(&after, &held).unwrap();
+    let outline = apply(Some(&old_signed), bundle.outline, &limits).expect("good data");
+    let changes = RoleChanges::between(&old_signed, outline).expect("good data");
+    let before = changes.flatten_old(Prediction::Touched, &held).expect("good data");
+    let after = apply(Some(&before), bundle.roles, &limits).expect("good data");
+    let rebuilt = changes.rebuild(&after, &held).expect("good data");
     assert_eq!(rebuilt.snapshot, new_file, "{name}");
     let changed = new.meta.iter().filter(|(role, file)| old.meta.get(*role) != Some(file));
     assert_eq!(rebuilt.roles.len(), changed.count(), "{name}");
@@ -116,11 +117,12 @@ fn every_delta_rebuilds_what_was_published() {
         let (_repo, archive) = run(layout, "pow2:8", 20);
         let mut seen = BTreeMap::new();
         for name in archive.keys().filter(|name| name.starts_with("deltas/")) {
-            let (role, from, to) = parse_delta_name(name).expect("a delta's name");
+            let parsed = DeltaName::parse_path(name).expect("a delta's name");
+            let (from, to) = (parsed.from().map_or(0, Version::get), parsed.to().get());
             if name.starts_with("deltas/mirror/") {
                 check_bundle(&archive, name, from, to);
             } else {
-                check_document(&archive, name, &role, from, to);
+                check_document(&archive, name, parsed.role(), from, to);
             }
             *seen.entry(name.split('/').nth(1).unwrap().to_owned()).or_insert(0) += 1;
         }
@@ -153,7 +155,8 @@ fn every_reader_within_the_horizon_has_a_path() {
             name.starts_with("deltas/mirror/") || name.starts_with("deltas/snapshot/")
         };
         for name in public.keys().filter(of_snapshot) {
-            let (_, from, to) = parse_delta_name(name).unwrap();
+            let parsed = DeltaName::parse_path(name).expect("a delta's name");
+            let (from, to) = (parsed.from().map_or(0, Version::get), parsed.to().get());
             let used = ladder.keeps(Edge { from, to }, 19) || (from == 0 && to >= 18) || to > 19;
             assert!(used, "{ladder}: {name}");
         }

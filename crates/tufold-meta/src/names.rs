@@ -52,48 +52,6 @@ pub const TOP_LEVEL_ROLES: [&str; 4] = ["root", "timestamp", "snapshot", "target
 /// The folder of the metadata files below the document root.
 pub const METADATA_FOLDER: &str = "metadata/";
 
-/// The field of the timestamp that says that deltas exist, and which ladder.
-pub const ADVERTISEMENT: &str = "x-tufold-deltas";
-
-/// The folder of the deltas below the document root.
-pub const DELTAS_FOLDER: &str = "deltas/";
-
-/// The delta of a targets role from one version to another.
-pub fn role_delta_name(role: &str, from: u64, to: u64) -> String {
-    format!("{DELTAS_FOLDER}roles/{}/{from}-{to}", utf8_percent_encode(role, QUOTED))
-}
-
-/// The delta of the snapshot from one version to another; from 0 it starts from nothing.
-pub fn snapshot_delta_name(from: u64, to: u64) -> String {
-    format!("{DELTAS_FOLDER}snapshot/{from}-{to}")
-}
-
-/// The bundle that takes a mirror from one snapshot to another.
-pub fn mirror_delta_name(from: u64, to: u64) -> String {
-    format!("{DELTAS_FOLDER}mirror/{from}-{to}")
-}
-
-/// Takes the name of a delta apart: whose versions it goes by (`snapshot` for bundles too), from
-/// which and to which. `None` for any other name.
-pub fn parse_delta_name(name: &str) -> Option<(String, u64, u64)> {
-    let (folder, edge) = name.strip_prefix(DELTAS_FOLDER)?.rsplit_once('/')?;
-    let (from, to) = edge.split_once('-')?;
-    let (from, to) = (from.parse().ok()?, to.parse().ok()?);
-    let role = match folder {
-        "snapshot" | "mirror" => "snapshot".to_owned(),
-        folder => {
-            let role = percent_encoding::percent_decode_str(folder.strip_prefix("roles/")?);
-            role.decode_utf8().ok()?.into_owned()
-        }
-    };
-    let names = match folder {
-        "snapshot" => snapshot_delta_name(from, to),
-        "mirror" => mirror_delta_name(from, to),
-        _ => role_delta_name(&role, from, to),
-    };
-    (names == name && from < to).then_some((role, from, to))
-}
-
 /// The name of the role's file without a version, as `timestamp.json` has it, quoted for a URL.
 pub fn file_name(role: &str) -> String {
     format!("{}.json", utf8_percent_encode(role, QUOTED))
@@ -150,24 +108,6 @@ mod tests {
             ["timestamp.json", "0.root.json", "07.root.json", "7.a/b.json", "7.root.jsn", "x"]
         {
             assert_eq!(parse_versioned_file_name(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn delta_names_have_one_form() {
-        let rows = [
-            ("deltas/snapshot/0-7", "snapshot", 0),
-            ("deltas/mirror/3-7", "snapshot", 3),
-            ("deltas/roles/bins-0a/6-7", "bins-0a", 6),
-            ("deltas/roles/a%2Fb/6-7", "a/b", 6),
-        ];
-        for (name, role, from) in rows {
-            assert_eq!(parse_delta_name(name), Some((role.to_owned(), from, 7)));
-        }
-        for name in
-            ["deltas/snapshot/7-7", "deltas/x/1-2", "deltas/roles/a/b/1-2", "deltas/mirror/01-2"]
-        {
-            assert_eq!(parse_delta_name(name), None, "{name}");
         }
     }
 

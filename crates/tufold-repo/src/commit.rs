@@ -6,9 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use tufold_delta::Ladder;
 use tufold_meta::cjson::Object;
-use tufold_meta::names::{
-    ADVERTISEMENT, METADATA_FOLDER, file_name, meta_name, versioned_file_name,
-};
+use tufold_meta::names::{Advertised, METADATA_FOLDER, file_name, meta_name, versioned_file_name};
 use tufold_meta::{
     Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Timestamp, Version, sign,
 };
@@ -202,11 +200,16 @@ impl Committer<'_> {
 }
 
 /// The timestamp's unknown fields with the advertisement of this ladder, or without one.
-fn advertise(ladder: Option<Ladder>, unknown: Object) -> Result<Object, Error> {
-    let mut fields = unknown.as_map().clone();
-    fields.remove(ADVERTISEMENT);
-    if let Some(ladder) = ladder {
-        fields.insert(ADVERTISEMENT.to_owned(), ladder.to_string().into());
-    }
-    Object::new(fields).map_err(|error| Error::damaged("timestamp.json", error))
+fn advertise(ladder: Option<Ladder>, mut unknown: Object) -> Result<Object, Error> {
+    let advertised = ladder.map(advertisement).transpose()?;
+    Advertised::set(advertised.as_ref(), &mut unknown);
+    Ok(unknown)
+}
+
+/// The ladder as the timestamp has it.
+pub(crate) fn advertisement(ladder: Ladder) -> Result<Advertised, Error> {
+    Advertised::new(&ladder.to_string()).ok_or_else(|| Error::Settings {
+        path: "private/settings.toml".to_owned(),
+        problem: format!("the ladder {ladder} is too long for the timestamp"),
+    })
 }

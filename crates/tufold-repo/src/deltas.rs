@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
-use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
+use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
     Bundle, Envelope, KeyId, MetaFile, Prediction, RoleChanges, Snapshot, Version, canonical_parts,
     outline,
@@ -74,16 +74,11 @@ impl<'d> DeltaWriter<'d> {
         file: &[u8],
         keyids: &[KeyId],
     ) -> Result<(), Error> {
-        for edge in self.ladder.writes(version.get()) {
-            self.document(
-                role,
-                edge,
-                file,
-                keyids,
-                &names::role_delta_name(role, edge.from, edge.to),
-            )?;
-        }
-        Ok(())
+        self.ladder.writes(version.get()).into_iter().try_for_each(|edge| {
+            let Some(from) = Version::new(edge.from) else { return Ok(()) };
+            let name = DeltaName::Role { role: role.to_owned(), from, to: version };
+            self.document(role, Some(from), file, keyids, &name)
+        })
     }
 
     /// Writes the edges that end at this snapshot, the one from nothing included, and the bundles for
@@ -94,14 +89,17 @@ impl<'d> DeltaWriter<'d> {
         file: &[u8],
         keyids: &[KeyId],
     ) -> Result<(), Error> {
-        let to = snapshot.version.get();
-        let edges = self.ladder.writes(to);
-        let cold = Edge { from: 0, to };
-        edges.par_iter().chain(rayon::iter::once(&cold)).try_for_each(|edge| {
-            let name = names::snapshot_delta_name(edge.from, edge.to);
-            self.document("snapshot", *edge, file, keyids, &name)
+        let to = snapshot.version;
+        let from: Vec<Version> = self
+            .ladder
+            .writes(to.get())
+            .into_iter()
+            .filter_map(|edge| Version::new(edge.from))
+            .collect();
+        from.par_iter().map(|&from| Some(from)).chain([None]).try_for_each(|from| {
+            self.document("snapshot", from, file, keyids, &DeltaName::Snapshot { from, to })
         })?;
-        edges.par_iter().try_for_each(|edge| self.mirror(*edge, snapshot, file))
+        from.par_iter().try_for_each(|&from| self.mirror(from, snapshot, file))
     }
 
     pub(crate) fn cost(&self) -> DeltaCost {
@@ -117,12 +115,12 @@ impl<'d> DeltaWriter<'d> {
     fn document(
         &self,
         role: &str,
-        edge: Edge,
+        from: Option<Version>,
         file: &[u8],
         keyids: &[KeyId],
-        name: &str,
+        name: &DeltaName,
     ) -> Result<(), Error> {
-        let base = match Version::new(edge.from) {
+        let base = match from {
             None => None,
             Some(version) => match self.bases.file(role, version)? {
                 Some(base) => Some(base),
@@ -141,12 +139,11 @@ impl<'d> DeltaWriter<'d> {
             .write(keyids, &mut object);
         let base = base.as_ref().map(|(signed, _)| &**signed);
         object.extend_from_slice(&delta(Prediction::Old, base, &new)?);
-        self.create(name, &object, edge)
+        self.create(name, &object)
     }
 
     /// Writes the bundle from one snapshot to the new one.
-    fn mirror(&self, edge: Edge, new: &Snapshot, new_file: &[u8]) -> Result<(), Error> {
-        let Some(from) = Version::new(edge.from) else { return Ok(()) };
+    fn mirror(&self, from: Version, new: &Snapshot, new_file: &[u8]) -> Result<(), Error> {
         let Some(old_file) = self.bases.file("snapshot", from)? else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
@@ -179,7 +176,7 @@ impl<'d> DeltaWriter<'d> {
         let second = delta(kind, Some(&before), &after)?;
         let bytes = Bundle { outline: &first, roles: &second }.to_bytes();
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.create(&names::mirror_delta_name(edge.from, edge.to), &bytes, edge)
+        self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
     }
 
     /// The snapshot's file and those of the roles that `other` lists with another version, and of the roles that delegate.
@@ -205,14 +202,14 @@ impl<'d> DeltaWriter<'d> {
         Ok(Some(files))
     }
 
-    fn create(&self, name: &str, bytes: &[u8], edge: Edge) -> Result<(), Error> {
-        // What an interrupted publish left under this name leads to the same document: versions that were written
-        // once never get other bytes.
-        self.store.create(name, bytes)?;
+    fn create(&self, name: &DeltaName, bytes: &[u8]) -> Result<(), Error> {
+        // What an interrupted publish left under this name leads to the same document: versions
+        // that were written once never get other bytes.
+        self.store.create(&name.path(), bytes)?;
         let length = bytes.len() as u64;
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(length, Ordering::Relaxed);
-        if edge.from > 0 && edge.from + 1 == edge.to {
+        if name.from().is_some_and(|from| from.next() == name.to()) {
             self.step_bytes.fetch_add(length, Ordering::Relaxed);
         }
         Ok(())
@@ -228,22 +225,24 @@ fn delta(kind: Prediction, base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, E
     }
 }
 
-/// Removes the deltas that no reader can use any more.
+/// The deltas that no reader can use any more. `newest` gives the current version of a role.
 pub(crate) fn unused(
     store: &dyn Store,
     ladder: Option<Ladder>,
-    version_of: impl Fn(&str) -> Option<Version>,
+    newest: impl Fn(&str) -> Option<Version>,
 ) -> Result<Vec<tufold_store::Entry>, Error> {
-    let mut entries = store.list(names::DELTAS_FOLDER)?;
+    let mut entries = store.list(DELTAS_FOLDER)?;
     entries.retain(|entry| {
-        let Some((role, from, to)) = names::parse_delta_name(&entry.name) else { return false };
-        let Some(newest) = version_of(&role) else { return false };
-        let used = |ladder: Ladder| match from {
-            // The snapshot from nothing: the newest, and the one before it that a cache may still show.
-            0 => to + 1 >= newest.get(),
-            _ => ladder.keeps(Edge { from, to }, newest.get()),
+        let Some(name) = DeltaName::parse_path(&entry.name) else { return false };
+        let Some(newest) = newest(name.role()) else { return false };
+        let used = |ladder: Ladder| match name.from() {
+            // From nothing: to the newest, and to the one before it that a cache may still show.
+            None => name.to().next() >= newest,
+            Some(from) => {
+                ladder.keeps(Edge { from: from.get(), to: name.to().get() }, newest.get())
+            }
         };
-        to <= newest.get() && !ladder.is_some_and(used)
+        name.to() <= newest && !ladder.is_some_and(used)
     });
     Ok(entries)
 }

@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use rayon::prelude::*;
 use tufold_delta::Ladder;
-use tufold_meta::names::ADVERTISEMENT;
+use tufold_meta::names::Advertised;
 use tufold_meta::{DelegatedRoles, Targets, Time};
 
 use crate::bases::Bases;
-use crate::commit::{Committer, Published};
+use crate::commit::{Committer, Published, advertisement};
 use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::init::{delegate, group_by_bin, project_selector};
@@ -165,10 +165,10 @@ impl Publisher {
             || all
             || refresh.contains(&Refresh::Snapshot)
             || due(RoleKind::Snapshot, old.expires);
-        let ladder = self.repository.settings.ladder.map(|ladder| ladder.to_string());
-        let advertised = self.state.timestamp.extra.get_str(ADVERTISEMENT);
+        let ladder = self.repository.settings.ladder.map(advertisement).transpose()?;
+        let advertised = Advertised::read(&self.state.timestamp.extra);
         let new_timestamp = refresh.contains(&Refresh::Timestamp)
-            || advertised != ladder.as_deref()
+            || advertised != ladder
             || due(RoleKind::Timestamp, self.state.timestamp.expires);
         let timestamp = &self.state.timestamp;
         Ok(Plan {

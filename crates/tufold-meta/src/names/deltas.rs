@@ -47,6 +47,29 @@ impl DeltaName {
         format!("{DELTAS_FOLDER}{self}")
     }
 
+    /// The role by whose versions the delta goes.
+    pub fn role(&self) -> &str {
+        match self {
+            Self::Snapshot { .. } | Self::Mirror { .. } => "snapshot",
+            Self::Role { role, .. } => role,
+        }
+    }
+
+    /// The version that the reader holds; `None` if the delta starts from nothing.
+    pub fn from(&self) -> Option<Version> {
+        match self {
+            Self::Snapshot { from, .. } => *from,
+            Self::Mirror { from, .. } | Self::Role { from, .. } => Some(*from),
+        }
+    }
+
+    /// The version that the reader gets.
+    pub fn to(&self) -> Version {
+        match self {
+            Self::Snapshot { to, .. } | Self::Mirror { to, .. } | Self::Role { to, .. } => *to,
+        }
+    }
+
     /// Takes a path of [`DeltaName::path`] apart; `None` for any other.
     pub fn parse_path(path: &str) -> Option<Self> {
         let (folder, edge) = path.strip_prefix(DELTAS_FOLDER)?.rsplit_once('/')?;
