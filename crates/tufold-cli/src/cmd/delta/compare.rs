@@ -138,7 +138,7 @@ fn row(
 }
 
 fn table(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
-    let base = comparison.base_bytes.map_or("nothing".to_owned(), |length| bytes(length));
+    let base = comparison.base_bytes.map_or("nothing".to_owned(), bytes);
     writeln!(out, "from {base} to {}", bytes(comparison.new_bytes))?;
     writeln!(out, "{} floor: {:.0} bytes", comparison.floor, comparison.floor_bytes)?;
     writeln!(
