@@ -169,3 +169,68 @@ fn text<'a>(object: CanonicalObject<'a>, key: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(object.get(key)?.value).ok()?;
     text.strip_prefix('"')?.strip_suffix('"')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(meta: &str) -> Vec<u8> {
+        format!(r#"{{"_type":"snapshot","meta":{{{meta}}},"version":7,"x":1}}"#).into_bytes()
+    }
+
+    fn check_outline(old: &str, new: &str, expected: &str) {
+        let found = outline(&snapshot(old), &snapshot(new)).unwrap();
+        assert_eq!(String::from_utf8(found), String::from_utf8(snapshot(expected)));
+    }
+
+    #[test]
+    fn an_outline_has_the_new_versions_and_the_old_hashes() {
+        let entry = |role: &str, sha256: &str, length: u64, version: u64| {
+            format!(
+                r#""{role}.json":{{"hashes":{{"sha256":"{sha256}"}},"length":{length},"version":{version}}}"#
+            )
+        };
+        check_outline(
+            r#""a.json":{"version":1}"#,
+            r#""a.json":{"version":2}"#,
+            r#""a.json":{"version":2}"#,
+        );
+        check_outline(&entry("a", "00", 5, 1), &entry("a", "11", 6, 2), &entry("a", "00", 5, 2));
+        check_outline(&entry("b", "00", 5, 1), &entry("a", "11", 6, 2), &entry("a", "", 0, 2));
+        // Nothing stands for a role here, or nothing changed.
+        check_outline("", r#""a":{"length":3,"version":2}"#, r#""a":{"length":3,"version":2}"#);
+        check_outline(&entry("a", "00", 5, 1), &entry("a", "11", 6, 1), &entry("a", "11", 6, 1));
+    }
+
+    #[test]
+    fn fills_in_what_the_entry_lists() {
+        let meta = r#""a.json":{"hashes":{"md5":"1","sha256":""},"length":0,"version":1,"x":2},"b.json":{"version":1},"c.json":{"version":1}"#;
+        let rebuilt =
+            |role: &str| (role != "c").then(|| (Version::FIRST.next(), b"abc".as_slice()));
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let expected = format!(
+            r#""a.json":{{"hashes":{{"md5":"1","sha256":"{sha256}"}},"length":3,"version":2,"x":2}},"b.json":{{"version":2}},"c.json":{{"version":1}}"#
+        );
+        let found = fill_in(&snapshot(meta), rebuilt).unwrap();
+        assert_eq!(String::from_utf8(found), String::from_utf8(snapshot(&expected)));
+    }
+
+    #[test]
+    fn refuses_what_is_no_canonical_snapshot() {
+        for bytes in
+            ["", "{}", "[]", r#"{"meta":[]}"#, r#"{"meta":{"a.json":{}}}"#, r#"{"meta":{} }"#]
+        {
+            assert!(fill_in(bytes.as_bytes(), |_| None).is_err(), "{bytes}");
+        }
+        assert_eq!(fill_in(br#"{"meta":{}}"#, |_| None).unwrap(), br#"{"meta":{}}"#);
+    }
+
+    #[test]
+    fn kinds_have_their_numbers() {
+        for (number, kind) in (0..).zip(Prediction::ALL) {
+            assert_eq!(kind.number(), number);
+            assert_eq!(Prediction::from_number(number), Some(kind));
+        }
+        assert_eq!(Prediction::from_number(4), None);
+    }
+}

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""PROTOCOL.md of tufold-meta once more, written from its text alone, to check the test vectors.
+
+    python3 tests/protocol/protocol.py crates/tufold-meta/tests/vectors/*.json
+"""
+
+import hashlib
+import json
+import re
+import sys
+from urllib.parse import quote, unquote
+
+
+class Damaged(Exception):
+    pass
+
+
+# Canonical JSON: what is signed has raw control characters, what is served has them escaped.
+
+
+def canonical(value):
+    if isinstance(value, dict):
+        items = sorted(value.items())
+        return "{" + ",".join(canonical(k) + ":" + canonical(v) for k, v in items) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def file_text(text):
+    return re.sub("[\x00-\x1f]", lambda c: "\\u%04x" % ord(c[0]), text)
+
+
+def parse(text):
+    return json.loads(file_text(text))
+
+
+# Names
+
+
+def delta_path(kind, role, start, end):
+    folder = {"snapshot": "snapshot", "mirror": "mirror"}.get(kind) or "roles/" + quote(role, safe="-._~")
+    return f"deltas/{folder}/{start}-{end}"
+
+
+def parse_delta_path(path):
+    found = re.fullmatch(r"deltas/(snapshot|mirror|roles/([^/]+))/(0|[1-9][0-9]*)-([1-9][0-9]*)", path)
+    if not found:
+        return None
+    folder, role, start, end = found[1], found[2], int(found[3]), int(found[4])
+    kind = folder.split("/")[0].replace("roles", "role")
+    if start >= end or (start == 0 and kind != "snapshot"):
+        return None
+    try:
+        role = unquote(role, errors="strict") if role else None
+    except UnicodeDecodeError:
+        return None
+    return (kind, role, start, end) if delta_path(kind, role, start, end) == path else None
+
+
+def advertised(text):
+    good = re.fullmatch("[a-z][a-z0-9]*:[1-9][0-9]*", text) and len(text) <= 11
+    return text if good else None
+
+
+# Envelopes
+
+
+def take_number(data):
+    value = shift = 0
+    while True:
+        if not data or shift > 63:
+            raise Damaged("number")
+        byte = data.pop(0)
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >= 1 << 64 or (byte == 0 and shift):
+                raise Damaged("number")
+            return value
+        shift += 7
+
+
+def take(data, length):
+    if len(data) < length:
+        raise Damaged("cut")
+    taken = bytes(data[:length])
+    del data[:length]
+    return taken
+
+
+def take_envelope(data, keyids):
+    """A list of signatures, or None if no envelope travels. What follows it stays in `data`."""
+    count = take_number(data)
+    if count == 0:
+        return None
+    signatures = []
+    for _ in range(count - 1):
+        head = take_number(data)
+        if head == 0:
+            text = take(data, take_number(data)).decode()
+            signature = parse(text)
+            strings = isinstance(signature, dict) and [signature.get("keyid"), signature.get("sig")]
+            if not strings or not all(isinstance(s, str) for s in strings) or canonical(signature) != text:
+                raise Damaged("not a signature")
+        else:
+            sig = take(data, 64 if head % 2 else take_number(data))
+            if (head - 1) // 2 >= len(keyids):
+                raise Damaged("key")
+            signature = {"keyid": keyids[(head - 1) // 2], "sig": sig.hex()}
+        if signatures and signatures[-1]["keyid"] >= signature["keyid"]:
+            raise Damaged("order")
+        signatures.append(signature)
+    return signatures
+
+
+# The bundle
+
+
+def delegations_of(files, role):
+    return parse(files[role])["signed"].get("delegations") if role in files else None
+
+
+def find_bins(delegations_of):
+    """The chain of roles and a function from a path to its bin (None: hashing does not say)."""
+    chain = ["targets"]
+    while True:
+        delegations = delegations_of(chain[-1]) or {}
+        succinct, roles = delegations.get("succinct_roles"), delegations.get("roles", [])
+        if succinct:
+            bits = succinct["bit_length"]
+
+            def home(path):
+                number = int.from_bytes(hashlib.sha256(path.encode()).digest()[:4], "big") >> (32 - bits)
+                return f"{succinct['name_prefix']}-{number:0{-(-bits // 4)}x}"
+
+            return chain, home
+        if not roles or not all("path_hash_prefixes" in role for role in roles):
+            return chain, lambda path: None
+        if len(roles) == 1:
+            if len(chain) == 4 or roles[0]["name"] in chain:
+                return chain, lambda path: None
+            chain.append(roles[0]["name"])
+            continue
+
+        def home(path):
+            digest = hashlib.sha256(path.encode()).hexdigest()
+            for role in roles:
+                if any(digest.startswith(prefix) for prefix in role["path_hash_prefixes"]):
+                    return role["name"]
+            return None
+
+        return chain, home
+
+
+def changed_roles(snapshot, other):
+    """The roles whose version differs from the other snapshot's, in order."""
+    there = {name: entry["version"] for name, entry in other["meta"].items()}
+    names = sorted(snapshot["meta"])
+    return [
+        name[:-5]
+        for name in names
+        if name.endswith(".json") and there.get(name) != snapshot["meta"][name]["version"]
+    ]
+
+
+def outline(old, new):
+    new = json.loads(json.dumps(new))
+    for role in changed_roles(new, old):
+        entry, before = new["meta"][role + ".json"], old["meta"].get(role + ".json", {})
+        if "length" in entry:
+            entry["length"] = before.get("length", 0)
+        if "sha256" in entry.get("hashes", {}):
+            entry["hashes"]["sha256"] = before.get("hashes", {}).get("sha256", "")
+    return new
+
+
+def fill_in(snapshot, files):
+    snapshot = json.loads(json.dumps(snapshot))
+    for role, file in files.items():
+        entry = snapshot["meta"].get(role + ".json")
+        if entry is None:
+            continue
+        entry["version"] = parse(file)["signed"]["version"]
+        if "length" in entry:
+            entry["length"] = len(file.encode())
+        if "sha256" in entry.get("hashes", {}):
+            entry["hashes"]["sha256"] = hashlib.sha256(file.encode()).hexdigest()
+    return snapshot
+
+
+def flatten(files, roles, home):
+    flat = {"roles": {}, "snapshot": parse(files["snapshot"]), "targets": {}}
+    del flat["snapshot"]["signed"]
+    for role in roles:
+        document = parse(files[role])
+        del document["signed"]["version"]
+        own = {}
+        for path, target in document["signed"].pop("targets").items():
+            (flat["targets"] if home(path) == role else own)[path] = target
+        if own:
+            document["signed"]["targets"] = own
+        flat["roles"][role + ".json"] = document
+    return canonical(flat)
+
+
+def flatten_old(files, old, new, kind):
+    touched = changed_roles(old, new)
+    chain, home = find_bins(lambda role: delegations_of(files, role))
+    if kind == 3:
+        # Every role that some path may hash to.
+        named = {"roles": []} if home("") is None else delegations_of(files, chain[-1])
+        if "succinct_roles" in named:
+            bits, prefix = named["succinct_roles"]["bit_length"], named["succinct_roles"]["name_prefix"]
+            bins = {f"{prefix}-{n:0{-(-bits // 4)}x}" for n in range(1 << bits)}
+        else:
+            bins = {role["name"] for role in named["roles"]}
+        touched += [n[:-5] for n in old["meta"] if n[:-5] in bins and n[:-5] not in touched]
+    return flatten(files, sorted(touched, key=lambda role: role + ".json"), home)
+
+
+def rebuild(flattened, outline, roles, old_files):
+    flat = parse(flattened)
+    if canonical(flat) != flattened or list(flat) != ["roles", "snapshot", "targets"]:
+        raise Damaged("not flattened")
+    if list(flat["roles"]) != [role + ".json" for role in roles]:
+        raise Damaged("roles")
+    documents = {role: flat["roles"][role + ".json"] for role in roles}
+
+    def delegations(role):
+        if role in documents:
+            return documents[role]["signed"].get("delegations")
+        return delegations_of(old_files, role)
+
+    _, home = find_bins(delegations)
+    for role, document in documents.items():
+        document["signed"].setdefault("targets", {})
+        document["signed"]["version"] = outline["meta"][role + ".json"]["version"]
+    for path, target in flat["targets"].items():
+        if home(path) not in documents or path in documents[home(path)]["signed"]["targets"]:
+            raise Damaged(path)
+        documents[home(path)]["signed"]["targets"][path] = target
+    files = {role: file_text(canonical(document)) for role, document in documents.items()}
+    snapshot = dict(flat["snapshot"], signed=fill_in(outline, files))
+    return dict(files, snapshot=file_text(canonical(snapshot)))
+
+
+# The vectors
+
+
+def check_names(vectors):
+    for row in vectors["paths"]:
+        parts = (row["kind"], row.get("role"), row["from"], row["to"])
+        assert delta_path(*parts) == row["path"] and parse_delta_path(row["path"]) == parts, row
+    for path in vectors["not_paths"]:
+        assert parse_delta_path(path) is None, path
+    for text in vectors["advertised"]:
+        assert advertised(text) == text, text
+    for text in vectors["not_advertised"]:
+        assert advertised(text) is None, text
+
+
+def check_envelopes(vectors):
+    for row in vectors["envelopes"]:
+        data = bytearray.fromhex(row["hex"])
+        assert take_envelope(data, vectors["keyids"]) == row["signatures"] and not data, row
+    for text in vectors["damaged"]:
+        try:
+            take_envelope(bytearray.fromhex(text), vectors["keyids"])
+        except Damaged:
+            continue
+        raise AssertionError(text)
+
+
+def check_bundles(vectors):
+    for row in vectors["bundles"]:
+        old, new = (parse(row[side]["snapshot"])["signed"] for side in ("old", "new"))
+        assert canonical(outline(old, new)) == row["outline"], row["name"]
+        roles = changed_roles(new, old)
+        assert roles == row["changed"], row["name"]
+        assert flatten_old(row["old"], old, new, row["kind"]) == row["flattened_old"], row["name"]
+        rebuilt = rebuild(row["flattened_new"], parse(row["outline"]), roles, row["old"])
+        assert rebuilt == {role: row["new"][role] for role in rebuilt}, row["name"]
+        _, home = find_bins(lambda role: delegations_of(row["new"], role))
+        assert flatten(row["new"], roles, home) == row["flattened_new"], row["name"]
+
+
+def main(paths):
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            vectors = json.load(file)
+        for kind, check in (("paths", check_names), ("envelopes", check_envelopes), ("bundles", check_bundles)):
+            if kind in vectors:
+                check(vectors)
+                print(f"{path}: {len(vectors[kind])} {kind}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
