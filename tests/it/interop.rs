@@ -7,6 +7,7 @@
 mod canonical;
 mod clients;
 mod foreign;
+mod protocol;
 mod publisher;
 
 use std::collections::{BTreeMap, HashSet};

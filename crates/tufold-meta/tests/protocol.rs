@@ -1,4 +1,4 @@
-//! The vectors of PROTOCOL.md, which `tests/protocol/protocol.py` checks too.
+//! The vectors of PROTOCOL.md, which `tests/interop/protocol.py` checks too.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PROTOCOL.md of tufold-meta once more, written from its text alone, to check the test vectors.
 
-    python3 tests/protocol/protocol.py crates/tufold-meta/tests/vectors/*.json
+    python3 tests/interop/protocol.py crates/tufold-meta/tests/vectors/*.json
 """
 
 import hashlib
