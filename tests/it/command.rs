@@ -269,6 +269,7 @@ fn results_are_json_on_demand() {
     let published: Vec<String> = [
         "added",
         "changed",
+        "deltas",
         "files",
         "removed",
         "resigned",
