@@ -8,9 +8,14 @@ use tufold_meta::{
     Delegations, Role, Root, Selector, Signed, Snapshot, Targets, Timestamp, assemble,
 };
 
-/// A root, bare or in its file.
+/// A root, bare or in its file, and its keys.
 pub fn root(data: &[u8]) {
-    role::<Root>(data);
+    let Some(root) = role::<Root>(data) else { return };
+    for key in root.keys.values().take(8) {
+        if let Some(verifier) = key.verifier() {
+            assert!(!verifier.verifies(b"message", b"no signature"));
+        }
+    }
 }
 
 /// A timestamp, bare or in its file.
