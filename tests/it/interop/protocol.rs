@@ -1,7 +1,7 @@
 //! The vectors of PROTOCOL.md agree with an implementation in Python that was written from its text.
 
 use super::clients::Clients;
-use super::publisher::project_dir;
+use tufold_tests::project_dir;
 
 #[test]
 fn python_passes_the_vectors_of_the_protocol() {
