@@ -325,7 +325,7 @@ fn the_exit_status_answers() {
     check("show repo --target a", 0, &format!("sha256  {DIGEST}\n"));
     check("show repo --target none", 1, "none is not listed; bins-");
     check("publish repo --refresh snapshot", 0, "published repo\n");
-    check("check repo", 0, "note: metadata/ holds 1 older files, which prune removes\n");
+    check("check repo", 0, "note: metadata/ holds 1 older file, which prune removes\n");
     check("check repo --strict", 1, "repo has 1 fault\n");
     check("check repo --now 2126-01-01T00:00:00Z", 1, "faults\n");
     fs::remove_file(place.path("repo/public/metadata/1.bins-0.json")).expect("a bin");

@@ -17,6 +17,7 @@ use tufold_meta::{
 use crate::error::Error;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State, Top, read};
+use crate::settings::RoleKind;
 
 mod replay;
 
@@ -210,6 +211,11 @@ impl Check<'_> {
         let State { root, timestamp, snapshot, targets, bins, .. } = self.state;
         let root_file = versioned_file_name("root", root.version);
         self.fresh(&root_file, root.expires);
+        let due = self.repository.settings.lifetimes.is_due(RoleKind::Root, root.expires, self.now);
+        if due && root.expires > self.now {
+            let message = format!("expires at {}; only a new root renews it", root.expires);
+            self.note(&root_file, message);
+        }
         self.fresh(&file_name("timestamp"), timestamp.expires);
         self.fresh(&versioned_file_name("snapshot", snapshot.version), snapshot.expires);
         for length in [root.bytes(), timestamp.bytes(), snapshot.bytes()].map(<[u8]>::len) {
@@ -369,7 +375,8 @@ impl Check<'_> {
             }
         }
         if older > 0 {
-            let message = format!("holds {older} older files, which prune removes");
+            let files = if older == 1 { "file" } else { "files" };
+            let message = format!("holds {older} older {files}, which prune removes");
             self.find(severity, METADATA_FOLDER, message);
         }
         Ok(())

@@ -63,6 +63,9 @@ pub enum LayoutError {
     /// Bins come in powers of two.
     #[error("the number of bins is {0}, not a power of two from 2 to 2^32")]
     BinCount(u64),
+    /// Every bin is a file, and so many cannot be made.
+    #[error("{0} bins are more than the {max} that can be made", max = Delegation::MAX_BINS)]
+    TooManyBins(u64),
     /// A form with bins needs their number.
     #[error("{0} needs a number of bins")]
     NoBins(String),
@@ -72,11 +75,16 @@ pub enum LayoutError {
 }
 
 impl Delegation {
+    /// The most bins that a repository is made with: one file each, and all in memory. (TAP 15 ends
+    /// at 2^32, and tufold reads so many.)
+    pub const MAX_BINS: u64 = 1 << 24;
+
     /// The form called `name` with `bins` bins.
     pub fn from_parts(name: &str, bins: Option<u64>) -> Result<Self, LayoutError> {
         let bits = || {
             let bins = bins.ok_or_else(|| LayoutError::NoBins(name.to_owned()))?;
-            BitLength::from_bin_count(bins).ok_or(LayoutError::BinCount(bins))
+            let bits = BitLength::from_bin_count(bins).ok_or(LayoutError::BinCount(bins))?;
+            if bins > Self::MAX_BINS { Err(LayoutError::TooManyBins(bins)) } else { Ok(bits) }
         };
         let form = match name {
             "bins-prefixes" => return Ok(Self::BinsPrefixes(bits()?)),
@@ -233,6 +241,11 @@ mod tests {
                 "bins-prefixes",
                 Some(1),
                 "the number of bins is 1, not a power of two from 2 to 2^32",
+            ),
+            (
+                "bins-succinct",
+                Some(1 << 32),
+                "4294967296 bins are more than the 16777216 that can be made",
             ),
             ("flat", Some(2), "flat has no bins, yet 2 were asked for"),
         ];
