@@ -69,7 +69,7 @@ fn check_visits(client: Client, layout: Layout, row_count: usize) {
     assert_eq!(cold_visit(&repo, &new, &gone).versions, second.versions);
     assert_newer(&second, &first, &["timestamp", "snapshot"]);
 
-    repo.refresh_all();
+    repo.refresh_all_with_deltas();
     let third = visit(clients, client, &repo, warm.path(), &new, &gone);
     assert_eq!(cold_visit(&repo, &new, &gone).versions, third.versions);
     assert_newer(&third, &second, &["timestamp", "snapshot", "targets"]);

@@ -80,9 +80,11 @@ impl Repo {
         self.tufold("publish", [OsStr::new("--targets"), self.targets_file().as_os_str()], &[]);
     }
 
-    /// Signs every role anew.
-    pub(super) fn refresh_all(&self) {
-        self.tufold("publish", ["--refresh", "all"], &[]);
+    /// Signs every role anew, and advertises deltas from now on, which no client may mind.
+    pub(super) fn refresh_all_with_deltas(&self) {
+        self.tufold("publish", ["--refresh", "all"], &["--deltas", "pow2:8"]);
+        let timestamp = fs::read_to_string(self.metadata().join("timestamp.json"));
+        assert!(timestamp.expect("a timestamp").contains(r#""x-tufold-deltas":"pow2:8""#));
     }
 
     pub(super) fn metadata(&self) -> PathBuf {
