@@ -13,8 +13,8 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Bundle, Envelope, KeyId, MetaFile, Prediction, RoleChanges, Snapshot, Version, canonical_parts,
-    outline,
+    Bundle, BundleError, Envelope, KeyId, MetaFile, Prediction, RoleChanges, Snapshot, Version,
+    canonical_parts, outline,
 };
 use tufold_store::Store;
 
@@ -38,6 +38,8 @@ pub struct DeltaCost {
     pub mirror_bytes: u64,
     /// How many edges of the ladder had no old version to start from.
     pub without_base: u64,
+    /// How many bundles could not carry the repository's documents.
+    pub declined: u64,
 }
 
 /// Writes deltas beside the documents of one publish.
@@ -50,6 +52,7 @@ pub(crate) struct DeltaWriter<'d> {
     step_bytes: AtomicU64,
     mirror_bytes: AtomicU64,
     without_base: AtomicU64,
+    declined: AtomicU64,
 }
 
 impl<'d> DeltaWriter<'d> {
@@ -63,6 +66,7 @@ impl<'d> DeltaWriter<'d> {
             step_bytes: AtomicU64::new(0),
             mirror_bytes: AtomicU64::new(0),
             without_base: AtomicU64::new(0),
+            declined: AtomicU64::new(0),
         }
     }
 
@@ -109,6 +113,7 @@ impl<'d> DeltaWriter<'d> {
             step_bytes: self.step_bytes.load(Ordering::Relaxed),
             mirror_bytes: self.mirror_bytes.load(Ordering::Relaxed),
             without_base: self.without_base.load(Ordering::Relaxed),
+            declined: self.declined.load(Ordering::Relaxed),
         }
     }
 
@@ -161,19 +166,13 @@ impl<'d> DeltaWriter<'d> {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let find = |files: &BTreeMap<String, Vec<u8>>, role: &str| -> Option<Vec<u8>> {
-            files.get(role).cloned()
+        let Ok(step) = Step::between(&old_signed, &new_signed, &held, &published) else {
+            // A document that does not come back byte for byte, as one of another publisher may be.
+            self.declined.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         };
-        let bundle = |error: tufold_meta::BundleError| Error::damaged("mirror", error);
-        let outline = outline(&old_signed, &new_signed).map_err(bundle)?;
-        let first = delta(Prediction::Old, Some(&old_signed), &outline)?;
-        let changes = RoleChanges::between(&old_signed, outline).map_err(bundle)?;
-        let held = |role: &str| find(&held, role).map(Cow::Owned);
-        let published = |role: &str| find(&published, role).map(Cow::Owned);
-        let kind = Prediction::Touched;
-        let before = changes.flatten_old(kind, &held).map_err(bundle)?;
-        let after = changes.flatten_new(&published).map_err(bundle)?;
-        let second = delta(kind, Some(&before), &after)?;
+        let first = delta(Prediction::Old, Some(&old_signed), &step.outline)?;
+        let second = delta(STEP, Some(&step.before), &step.after)?;
         let bytes = Bundle { outline: &first, roles: &second }.to_bytes();
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
@@ -186,7 +185,7 @@ impl<'d> DeltaWriter<'d> {
         meta: &BTreeMap<String, MetaFile>,
         other: &BTreeMap<String, MetaFile>,
         snapshot: &[u8],
-    ) -> Result<Option<BTreeMap<String, Vec<u8>>>, Error> {
+    ) -> Result<Option<Documents>, Error> {
         let mut files = BTreeMap::from([("snapshot".to_owned(), snapshot.to_vec())]);
         for (name, file) in meta {
             let Some(role) = name.strip_suffix(".json") else { continue };
@@ -215,6 +214,44 @@ impl<'d> DeltaWriter<'d> {
         Ok(())
     }
 }
+
+/// The prediction of a bundle's second delta.
+const STEP: Prediction = Prediction::Touched;
+
+/// What a bundle's two deltas start from and end in.
+struct Step {
+    outline: Vec<u8>,
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl Step {
+    /// Flattens both sides, and makes sure that a mirror rebuilds exactly what is published.
+    fn between(
+        old: &[u8],
+        new: &[u8],
+        held: &Documents,
+        published: &Documents,
+    ) -> Result<Self, BundleError> {
+        let file = |files: &'_ Documents, role: &str| files.get(role).cloned().map(Cow::Owned);
+        let held = |role: &str| file(held, role);
+        let outline = outline(old, new)?;
+        let changes = RoleChanges::between(old, outline.clone())?;
+        let before = changes.flatten_old(STEP, &held)?;
+        let after = changes.flatten_new(&|role: &str| file(published, role))?;
+        let rebuilt = changes.rebuild(&after, &held)?;
+        let same = published.get("snapshot") == Some(&rebuilt.snapshot)
+            && rebuilt.roles.iter().all(|(role, _, file)| published.get(role) == Some(file));
+        if same {
+            Ok(Self { outline, before, after })
+        } else {
+            Err(BundleError::Damaged("a mirror would rebuild other files"))
+        }
+    }
+}
+
+/// Files by the names of their roles.
+type Documents = BTreeMap<String, Vec<u8>>;
 
 /// The columnar delta, or zstd's where the columnar codec declines.
 fn delta(kind: Prediction, base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {

@@ -128,6 +128,9 @@ pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> st
             count(deltas.files),
             bytes(deltas.bytes)
         )?;
+        if deltas.declined > 0 {
+            writeln!(out, "           {} bundles could not be made", count(deltas.declined))?;
+        }
         if deltas.without_base > 0 {
             writeln!(
                 out,
