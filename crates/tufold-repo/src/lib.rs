@@ -1,4 +1,34 @@
-//! The publisher of tufold.
+//! The publisher: from a list of targets to a signed TUF repository with hashed bins, and on from
+//! there.
+//!
+//! Deciding gives a plan and writes nothing; committing a plan writes `timestamp.json` last. It is
+//! not a client (that is `tufold_meta::TrustedSet`), and it prints nothing: progress leaves through
+//! a callback.
+//!
+//! ```
+//! use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
+//! use tufold_repo::settings::{Lifetimes, Settings};
+//! use tufold_repo::targets::{Source, read_targets};
+//! use tufold_repo::{KeyRequest, NewRepository};
+//!
+//! let list = format!("path\tlength\tsha256\nfoo.txt\t3\t{}\n", "2c".repeat(32));
+//! let list = read_targets(Source::new("list.tsv", list.as_bytes()), &|_| ())?;
+//! let delegation = Delegation::from_parts("bins-succinct", Some(4))?;
+//! let settings = Settings {
+//!     layout: Layout { delegation, snapshot: SnapshotForm::Versions },
+//!     lifetimes: Lifetimes::default(),
+//!     ladder: None,
+//! };
+//! let folder = tempfile::tempdir()?;
+//! let now = "2026-11-22T00:00:00Z".parse()?;
+//! let path = folder.path().join("repo");
+//! let new = NewRepository::prepare(&path, settings, &KeyRequest::default(), now)?;
+//! let plan = new.plan(list)?;
+//! assert_eq!(plan.summary().roles, 5);
+//! new.commit(plan, &|_| ())?;
+//! assert!(path.join("public/metadata/timestamp.json").exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod bases;
 pub mod check;
