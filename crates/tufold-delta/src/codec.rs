@@ -1,7 +1,7 @@
 //! The closed set of codecs, and the two functions around them.
 
 mod bsdiff;
-mod columnar;
+pub(crate) mod columnar;
 mod gzip;
 mod json;
 mod zstandard;
@@ -178,6 +178,16 @@ pub fn encode_smallest(
 /// # Errors
 /// Any but `Declined`.
 pub fn apply(prediction: Option<&[u8]>, delta: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
+    let (header, payload, result_len) = admit(prediction, delta, limits)?;
+    accept(&header, rebuild(header.codec, prediction, payload, result_len)?)
+}
+
+/// All that can be checked before anything is rebuilt. Returns the header, the payload and the length of the result.
+pub(crate) fn admit<'d>(
+    prediction: Option<&[u8]>,
+    delta: &'d [u8],
+    limits: &Limits,
+) -> Result<(Header, &'d [u8], usize), Error> {
     check("the delta", delta.len() as u64, limits.max_delta_len_bytes)?;
     let (header, payload) = Header::parse(delta)?;
     let result_len = header.result.len_bytes.unwrap_or(0);
@@ -191,7 +201,11 @@ pub fn apply(prediction: Option<&[u8]>, delta: &[u8], limits: &Limits) -> Result
     if found != header.prediction {
         return Err(Error::WrongBase { needed: header.prediction, found });
     }
-    let rebuilt = rebuild(header.codec, prediction, payload, len)?;
+    Ok((header, payload, len))
+}
+
+/// Whether it is what the delta promised.
+pub(crate) fn accept(header: &Header, rebuilt: Vec<u8>) -> Result<Vec<u8>, Error> {
     if Fingerprint::of(Some(&rebuilt)) != header.result {
         return Err(Error::Damaged("the result is not the document that it names"));
     }

@@ -18,6 +18,7 @@
 //! ```
 #![doc = include_str!("../FORMAT.md")]
 
+mod anatomy;
 mod codec;
 mod container;
 mod error;
@@ -27,6 +28,7 @@ mod ladder;
 mod log2;
 mod varint;
 
+pub use anatomy::{Column, Content, Entries, Sections, columns};
 pub use codec::{Codec, EncodeOptions, Limits, apply, dcz_head, encode, encode_smallest};
 pub use container::Header;
 pub use error::{Error, Fingerprint};

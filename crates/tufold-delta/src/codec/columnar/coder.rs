@@ -2,6 +2,7 @@
 //!
 //! The last bytes of a stream are cut where zeros would do: the reader goes on with zeros for ever.
 
+use super::tally::Column;
 use crate::log2::log2_fp;
 
 /// Codes decisions of given odds. A writer is told each decision and returns it; a reader ignores what it is told.
@@ -11,6 +12,10 @@ pub(super) trait Coder {
 
     /// The `count` (at most 32) low bits of `value`, all as likely.
     fn plain(&mut self, value: u64, count: u32) -> u64;
+
+    /// The next value of this column begins, and so many raw bytes are left. Only a tally listens.
+    #[inline]
+    fn enter(&mut self, _: Column<'_>, _raw_left: usize) {}
 }
 
 /// Writes the stream.

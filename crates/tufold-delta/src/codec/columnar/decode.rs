@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use super::coder::Reader;
+use super::coder::Coder;
 use super::encode::sorting;
 use super::models::{
     self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
 };
 use super::out::Out;
-use super::scan::{self, Cursor, Leaves, Shape};
+use super::scan::{self, Cursor, Leaf, Leaves, Shape};
+use super::tally::Column;
 use super::text::{self, Neighbours, Sorted};
 use super::walk::{Bytes, LeafForm, MAX_DEPTH, form_of, leaf_count, record_fits};
 use super::{int, time};
@@ -41,10 +42,10 @@ enum Template<'t> {
     None,
 }
 
-pub(super) struct Decoder<'a> {
+pub(super) struct Decoder<'a, C> {
     pub(super) base: &'a [u8],
     pub(super) raw: &'a [u8],
-    pub(super) reader: Reader<'a>,
+    pub(super) reader: C,
     pub(super) models: Models,
     pub(super) out: Out<'a>,
     pub(super) unsorted: bool,
@@ -52,9 +53,9 @@ pub(super) struct Decoder<'a> {
     pub(super) max_symbols: u64,
 }
 
-impl Decoder<'_> {
-    /// Rebuilds the whole document.
-    pub(super) fn run(mut self, has_base: bool) -> Result<Vec<u8>, Error> {
+impl<C: Coder> Decoder<'_, C> {
+    /// Rebuilds the whole document, and gives back the coder and what was learned.
+    pub(super) fn run(mut self, has_base: bool) -> Result<(Vec<u8>, C, Models), Error> {
         if has_base {
             let end = self.value(ROOT, Template::Old(0), 0)?;
             if end != self.base.len() {
@@ -66,7 +67,12 @@ impl Decoder<'_> {
         if !self.raw.is_empty() {
             return Err(Error::Damaged("raw bytes are left over"));
         }
-        self.out.finish()
+        Ok((self.out.finish()?, self.reader, self.models))
+    }
+
+    #[inline]
+    fn enter(&mut self, column: Column<'_>) {
+        self.reader.enter(column, self.raw.len());
     }
 
     /// Writes one value; returns where its template ends, if that is in the base.
@@ -83,6 +89,7 @@ impl Decoder<'_> {
             Template::None => None,
         };
         let leaves = || leaf_count(old.unwrap_or_default());
+        self.enter(Column::Kinds(class));
         let kind = self
             .models
             .kind(&mut self.reader, class, leaves, old.is_some(), Kind::Literal)
@@ -99,10 +106,12 @@ impl Decoder<'_> {
             (Kind::Merge, _) => self.build(class, depth),
             (Kind::Literal, Template::Old(at)) => {
                 let end = scan::value_end(base, at).ok_or(MALFORMED)?;
+                self.enter(Column::Literals(class));
                 self.string(class, Some(LITERAL), Some(&base[at..end]), None)?;
                 Ok(end)
             }
             (Kind::Literal, _) => {
+                self.enter(Column::Literals(class));
                 self.string(class, Some(LITERAL), old, None)?;
                 Ok(0)
             }
@@ -123,7 +132,7 @@ impl Decoder<'_> {
         while let Some(leaf) = leaves.next().ok_or(MALFORMED)? {
             if usize::from(index) < MAX_LEAVES && mask >> index & 1 == 1 {
                 self.piece(old, origin, copied..leaf.range.start)?;
-                self.leaf(class, index, &Bytes::new(old, &leaf), form)?;
+                self.leaf((class, index), old, &leaf, form)?;
                 copied = leaf.range.end;
             }
             index = index.saturating_add(1);
@@ -149,18 +158,20 @@ impl Decoder<'_> {
     #[inline]
     fn leaf(
         &mut self,
-        class: Class,
-        leaf: u8,
-        old: &Bytes<'_>,
+        (class, leaf): (Class, u8),
+        record: &[u8],
+        place: &Leaf,
         leaves: models::Leaves,
     ) -> Result<(), Error> {
-        let form = form_of(old);
-        let mixed = leaves == models::Leaves::Mixed;
-        if form == LeafForm::Text
-            || mixed && !self.models.regular(&mut self.reader, class, leaf, true)
-        {
-            return self.string(class, Some(leaf), Some(old.bytes()), None);
+        let old = Bytes::new(record, place);
+        let mut form = form_of(&old);
+        if form != LeafForm::Text && leaves == models::Leaves::Mixed {
+            self.enter(Column::Kinds(class));
+            if !self.models.regular(&mut self.reader, class, leaf, true) {
+                form = LeafForm::Text;
+            }
         }
+        self.enter(Column::Leaf { class, record, at: place.range.start, form });
         match form {
             LeafForm::Integer(template) => {
                 let value =
@@ -183,7 +194,7 @@ impl Decoder<'_> {
                 }
                 self.out.write(|bytes| text::write_hex(bytes, digits))
             }
-            LeafForm::Text => Err(IMPOSSIBLE),
+            LeafForm::Text => self.string(class, Some(leaf), Some(old.bytes()), None),
         }
     }
 
@@ -256,12 +267,13 @@ impl Decoder<'_> {
 
     /// Writes an object or array from nothing.
     fn build(&mut self, class: Class, depth: usize) -> Result<usize, Error> {
+        self.enter(Column::Kinds(class));
         let array = self.models.array(&mut self.reader, class, false);
         let shape = if array { Shape::Array } else { Shape::Object };
         let uniform = self.models.uniform(&mut self.reader, class, false);
         self.out.push(&[shape.open()])?;
         let mut level = Level::new(class, shape, uniform, depth);
-        while self.models.event_at_end(&mut self.reader, class, Event::Same) == Event::Insert {
+        while self.event_at_end(class) == Event::Insert {
             self.insert(&mut level, None)?;
         }
         self.out.push(&[shape.close()])?;
@@ -272,13 +284,14 @@ impl Decoder<'_> {
     fn merge(&mut self, class: Class, at: usize, depth: usize) -> Result<usize, Error> {
         let base = self.base;
         let mut cursor = Cursor::new(base, at).ok_or(MALFORMED)?;
+        self.enter(Column::Kinds(class));
         let uniform = self.models.uniform(&mut self.reader, class, false);
         self.out.copy(at..at + 1)?;
         let mut level = Level::new(class, cursor.shape(), uniform, depth);
         level.old = Some(cursor.clone());
         loop {
             let Some(entry) = cursor.peek().ok_or(MALFORMED)? else {
-                if self.models.event_at_end(&mut self.reader, class, Event::Same) == Event::Insert {
+                if self.event_at_end(class) == Event::Insert {
                     self.insert(&mut level, None)?;
                     continue;
                 }
@@ -292,6 +305,7 @@ impl Decoder<'_> {
                 size = scan::size_of_last_integer(base, found);
                 end = Some(found);
             }
+            self.enter(Column::Events(class));
             let event = self.models.event(&mut self.reader, class, size, Event::Same);
             if event == Event::Insert {
                 self.insert(&mut level, Some(entry.key))?;
@@ -326,6 +340,12 @@ impl Decoder<'_> {
         }
     }
 
+    /// What comes behind the last old entry.
+    fn event_at_end(&mut self, class: Class) -> Event {
+        self.enter(Column::Events(class));
+        self.models.event_at_end(&mut self.reader, class, Event::Same)
+    }
+
     /// Writes a new entry; `high` is the next old key.
     fn insert(&mut self, level: &mut Level<'_>, high: Option<Range<usize>>) -> Result<(), Error> {
         if level.written > 0 {
@@ -341,6 +361,7 @@ impl Decoder<'_> {
             }
             self.out.push(b"\"")?;
             key_range.start = self.out.len();
+            self.enter(Column::Keys(level.class));
             self.string(level.class, None, low_key.as_deref(), high.map(|range| &base[range]))?;
             key_range.end = self.out.len();
             self.out.push(b"\":")?;

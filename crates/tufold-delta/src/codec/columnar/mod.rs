@@ -11,15 +11,17 @@ mod mix;
 mod models;
 mod out;
 mod scan;
+mod tally;
 mod text;
 mod time;
 mod walk;
 
-use crate::{Codec, Error, varint};
-use coder::Reader;
+use crate::{Codec, Column, Error, varint};
+use coder::{Coder, Reader};
 use decode::Decoder;
 use models::{Context, Models};
 use out::Out;
+use tally::Tally;
 use text::Room;
 
 const BY_LAST_EVENT: u8 = 1;
@@ -68,33 +70,85 @@ pub(crate) fn apply(
     payload: &[u8],
     result_len: usize,
 ) -> Result<Vec<u8>, Error> {
-    let max_symbols = max_symbols(payload);
-    let Some((&flags, mut rest)) = payload.split_first() else {
-        let base = base.filter(|b| b.len() == result_len);
-        return base
-            .map(<[u8]>::to_vec)
-            .ok_or(Error::Damaged("an empty payload for a new document"));
+    let Some(parts) = Parts::split(payload)? else { return unchanged(base, result_len) };
+    let decoder = parts.decoder(base, Reader::new(parts.stream), result_len);
+    Ok(decoder.run(base.is_some())?.0)
+}
+
+/// Rebuilds the document, and says what each column takes.
+pub(crate) fn tally(
+    base: Option<&[u8]>,
+    payload: &[u8],
+    result_len: usize,
+) -> Result<(Vec<u8>, Vec<Column>), Error> {
+    let Some(parts) = Parts::split(payload)? else {
+        return Ok((unchanged(base, result_len)?, Vec::new()));
     };
-    let unknown = Error::Unsupported { what: "columnar flags", value: flags };
-    let room = Room::from_number(flags >> ROOM_SHIFT).ok_or(unknown)?;
-    let mut raw: &[u8] = &[];
-    if flags & RAW != 0 {
-        let len = varint::read(&mut rest)?;
-        let split = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
-        (raw, rest) = split.ok_or(Error::Damaged("its raw bytes are cut short"))?;
+    let decoder = parts.decoder(base, Tally::new(Reader::new(parts.stream)), result_len);
+    let (rebuilt, tally, models) = decoder.run(base.is_some())?;
+    Ok((rebuilt, tally.finish(&models)))
+}
+
+/// How many raw bytes and bytes of stream there are.
+pub(crate) fn section_lens(payload: &[u8]) -> Result<(u64, u64), Error> {
+    let parts = Parts::split(payload)?;
+    Ok(parts.map_or((0, 0), |parts| (parts.raw.len() as u64, parts.stream.len() as u64)))
+}
+
+/// What an empty payload stands for.
+fn unchanged(base: Option<&[u8]>, result_len: usize) -> Result<Vec<u8>, Error> {
+    let base = base.filter(|b| b.len() == result_len);
+    base.map(<[u8]>::to_vec).ok_or(Error::Damaged("an empty payload for a new document"))
+}
+
+/// A payload taken apart.
+struct Parts<'p> {
+    context: Context,
+    room: Room,
+    unsorted: bool,
+    raw: &'p [u8],
+    stream: &'p [u8],
+    max_symbols: u64,
+}
+
+impl<'p> Parts<'p> {
+    /// `None` if the payload is empty.
+    fn split(payload: &'p [u8]) -> Result<Option<Self>, Error> {
+        let Some((&flags, mut stream)) = payload.split_first() else { return Ok(None) };
+        let unknown = Error::Unsupported { what: "columnar flags", value: flags };
+        let room = Room::from_number(flags >> ROOM_SHIFT).ok_or(unknown)?;
+        let mut raw: &[u8] = &[];
+        if flags & RAW != 0 {
+            let len = varint::read(&mut stream)?;
+            let split = usize::try_from(len).ok().and_then(|len| stream.split_at_checked(len));
+            (raw, stream) = split.ok_or(Error::Damaged("its raw bytes are cut short"))?;
+        }
+        let context =
+            Context { last_event: flags & BY_LAST_EVENT != 0, size: flags & BY_SIZE != 0 };
+        let (unsorted, max_symbols) = (flags & UNSORTED != 0, max_symbols(payload));
+        Ok(Some(Self { context, room, unsorted, raw, stream, max_symbols }))
     }
-    let context = Context { last_event: flags & BY_LAST_EVENT != 0, size: flags & BY_SIZE != 0 };
-    let base_bytes = base.unwrap_or_default();
-    let decoder = Decoder {
-        base: base_bytes,
-        raw,
-        reader: Reader::new(rest),
-        models: Models::new(context, room),
-        out: Out::new(base_bytes, result_len),
-        unsorted: flags & UNSORTED != 0,
-        max_symbols,
-    };
-    decoder.run(base.is_some())
+
+    fn decoder<'d, C: Coder>(
+        &self,
+        base: Option<&'d [u8]>,
+        reader: C,
+        result_len: usize,
+    ) -> Decoder<'d, C>
+    where
+        'p: 'd,
+    {
+        let base = base.unwrap_or_default();
+        Decoder {
+            base,
+            raw: self.raw,
+            reader,
+            models: Models::new(self.context, self.room),
+            out: Out::new(base, result_len),
+            unsorted: self.unsorted,
+            max_symbols: self.max_symbols,
+        }
+    }
 }
 
 fn max_symbols(payload: &[u8]) -> u64 {

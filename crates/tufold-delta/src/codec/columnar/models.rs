@@ -10,7 +10,7 @@ use super::int::{self, Mode};
 use super::text::{self, Neighbours, Room};
 
 /// More classes than this share the last one, so that a crafted document cannot fill the memory.
-const MAX_CLASSES: u32 = 4_096;
+pub(super) const MAX_CLASSES: u32 = 4_096;
 
 /// A record has at most this many leaves.
 pub(super) const MAX_LEAVES: usize = 16;
@@ -195,6 +195,14 @@ impl Models {
             self.classes.push(ClassModel::default());
         }
         class
+    }
+
+    /// Each class with its parent, its key (`None` in a uniform parent), and whether its entries are new.
+    pub(super) fn classes(&self) -> impl Iterator<Item = (Class, Class, Option<&[u8]>, bool)> {
+        self.numbers.iter().map(|((parent, name), class)| {
+            let key = (name[1] != 0).then_some(&name[2..]);
+            (*class, *parent, key, name[0] != 0)
+        })
     }
 
     #[inline]
