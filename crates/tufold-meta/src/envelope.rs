@@ -68,27 +68,19 @@ impl Envelope {
     /// Takes an envelope off the front; `None` if the bytes say that none travels. The key ids are
     /// those of the delegation by which the reader will verify the document.
     pub fn take(bytes: &mut &[u8], keyids: &[KeyId]) -> Result<Option<Self>, EnvelopeError> {
-        let cut = EnvelopeError("they are cut short");
-        let Some(count) = varint::take(bytes).ok_or(cut)?.checked_sub(1) else { return Ok(None) };
+        let Some(count) = take_count(bytes)? else { return Ok(None) };
         let mut signatures: Vec<Signature> = Vec::new();
         // Each takes bytes, so a large count runs out of them.
         for _ in 0..count {
-            let head = varint::take(bytes).ok_or(cut)?;
-            let signature = if head == IN_FULL {
-                in_full(varint::take_bytes(bytes).ok_or(cut)?)?
-            } else {
-                let raw = if head % 2 == 1 {
-                    let (raw, rest) = bytes.split_at_checked(USUAL_LEN_BYTES).ok_or(cut)?;
-                    *bytes = rest;
-                    raw
-                } else {
-                    varint::take_bytes(bytes).ok_or(cut)?
-                };
-                let keyid = usize::try_from((head - 1) / 2).ok().and_then(|at| keyids.get(at));
-                let keyid =
-                    keyid.ok_or(EnvelopeError("one is of a key that is not delegated to"))?;
-                let extra = Object::default();
-                Signature { keyid: keyid.clone(), sig: HEXLOWER.encode(raw), extra }
+            let signature = match Wire::take(bytes)? {
+                Wire::InFull(text) => in_full(text)?,
+                Wire::OfKey(place, raw) => {
+                    let keyid = usize::try_from(place).ok().and_then(|at| keyids.get(at));
+                    let keyid =
+                        keyid.ok_or(EnvelopeError("one is of a key that is not delegated to"))?;
+                    let extra = Object::default();
+                    Signature { keyid: keyid.clone(), sig: HEXLOWER.encode(raw), extra }
+                }
             };
             if signatures.last().is_some_and(|last| last.keyid >= signature.keyid) {
                 return Err(EnvelopeError("they are not sorted by key id"));
@@ -96,6 +88,46 @@ impl Envelope {
             signatures.push(signature);
         }
         Ok(Some(Self(signatures)))
+    }
+
+    /// Goes past an envelope without the keys: how many signatures it has, `None` if the bytes say
+    /// that none travels.
+    pub fn skip(bytes: &mut &[u8]) -> Result<Option<u64>, EnvelopeError> {
+        let Some(count) = take_count(bytes)? else { return Ok(None) };
+        for _ in 0..count {
+            Wire::take(bytes)?;
+        }
+        Ok(Some(count))
+    }
+}
+
+const CUT: EnvelopeError = EnvelopeError("they are cut short");
+
+fn take_count(bytes: &mut &[u8]) -> Result<Option<u64>, EnvelopeError> {
+    Ok(varint::take(bytes).ok_or(CUT)?.checked_sub(1))
+}
+
+/// A signature as it travels.
+enum Wire<'a> {
+    /// Its JSON.
+    InFull(&'a [u8]),
+    /// The place of its key among the key ids, and its bytes.
+    OfKey(u64, &'a [u8]),
+}
+
+impl<'a> Wire<'a> {
+    fn take(bytes: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
+        let head = varint::take(bytes).ok_or(CUT)?;
+        if head == IN_FULL {
+            return Ok(Self::InFull(varint::take_bytes(bytes).ok_or(CUT)?));
+        }
+        let place = (head - 1) / 2;
+        if head % 2 == 0 {
+            return Ok(Self::OfKey(place, varint::take_bytes(bytes).ok_or(CUT)?));
+        }
+        let (raw, rest) = bytes.split_at_checked(USUAL_LEN_BYTES).ok_or(CUT)?;
+        *bytes = rest;
+        Ok(Self::OfKey(place, raw))
     }
 }
 
@@ -129,6 +161,9 @@ mod tests {
         assert_eq!(out.escape_ascii().to_string(), wire);
         let mut rest = out.as_slice();
         assert_eq!(Envelope::take(&mut rest, &keyids()), Ok(Some(envelope)));
+        assert!(rest.is_empty());
+        let mut rest = out.as_slice();
+        assert_eq!(Envelope::skip(&mut rest), Ok(Some(signatures.len() as u64)));
         assert!(rest.is_empty());
     }
 
@@ -190,6 +225,10 @@ mod tests {
         fn what_is_read_is_what_is_written(wire in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut rest = wire.as_slice();
             if let Ok(Some(envelope)) = Envelope::take(&mut rest, &keyids()) {
+                let mut skipped = wire.as_slice();
+                let count = envelope.signatures().len() as u64;
+                prop_assert_eq!(Envelope::skip(&mut skipped), Ok(Some(count)));
+                prop_assert_eq!(skipped, rest);
                 let mut again = Vec::new();
                 envelope.write(&keyids(), &mut again);
                 prop_assert_eq!(Envelope::take(&mut again.as_slice(), &keyids()), Ok(Some(envelope)));
