@@ -45,6 +45,7 @@ fn bar(stage: Stage, total: u64) -> ProgressBar {
         Stage::Compare => "comparing roles",
         Stage::Roles => "signing and writing roles",
         Stage::Deltas => "encoding deltas",
+        Stage::Write => "writing files",
         Stage::Sync => "making it durable",
         Stage::Check => "checking roles",
         Stage::Remove => "removing old files",

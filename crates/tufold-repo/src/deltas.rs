@@ -13,8 +13,8 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Bundle, BundleError, Envelope, KeyId, MetaFile, Prediction, RoleChanges, Snapshot, Version,
-    canonical_parts, outline,
+    Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Snapshot,
+    Version, canonical_parts, outline,
 };
 use tufold_store::Store;
 
@@ -143,7 +143,7 @@ impl<'d> DeltaWriter<'d> {
             .ok_or_else(|| Error::damaged(role, "is signed twice by one key"))?
             .write(keyids, &mut object);
         let base = base.as_ref().map(|(signed, _)| &**signed);
-        object.extend_from_slice(&delta(Prediction::Old, base, &new)?);
+        object.extend_from_slice(&delta(None, Prediction::Old, base, &new)?);
         self.create(name, &object)
     }
 
@@ -166,14 +166,14 @@ impl<'d> DeltaWriter<'d> {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
+        let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(file.as_slice()));
+        let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(file.as_slice()));
         let Ok(step) = Step::between(&old_signed, &new_signed, &held, &published) else {
             // A document that does not come back byte for byte, as one of another publisher may be.
             self.declined.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let first = delta(Prediction::Old, Some(&old_signed), &step.outline)?;
-        let second = delta(STEP, Some(&step.before), &step.after)?;
-        let bytes = Bundle { outline: &first, roles: &second }.to_bytes();
+        let bytes = step.bundle(None)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
     }
@@ -219,7 +219,8 @@ impl<'d> DeltaWriter<'d> {
 const STEP: Prediction = Prediction::Touched;
 
 /// What a bundle's two deltas start from and end in.
-struct Step {
+pub struct Step {
+    old: Vec<u8>,
     outline: Vec<u8>,
     before: Vec<u8>,
     after: Vec<u8>,
@@ -227,35 +228,57 @@ struct Step {
 
 impl Step {
     /// Flattens both sides, and makes sure that a mirror rebuilds exactly what is published.
-    fn between(
+    pub(crate) fn between(
         old: &[u8],
         new: &[u8],
-        held: &Documents,
-        published: &Documents,
+        held: &Files<'_, '_>,
+        published: &Files<'_, '_>,
     ) -> Result<Self, BundleError> {
-        let file = |files: &'_ Documents, role: &str| files.get(role).cloned().map(Cow::Owned);
-        let held = |role: &str| file(held, role);
         let outline = outline(old, new)?;
         let changes = RoleChanges::between(old, outline.clone())?;
-        let before = changes.flatten_old(STEP, &held)?;
-        let after = changes.flatten_new(&|role: &str| file(published, role))?;
-        let rebuilt = changes.rebuild(&after, &held)?;
-        let same = published.get("snapshot") == Some(&rebuilt.snapshot)
-            && rebuilt.roles.iter().all(|(role, _, file)| published.get(role) == Some(file));
-        if same {
-            Ok(Self { outline, before, after })
+        let before = changes.flatten_old(STEP, held)?;
+        let after = changes.flatten_new(published)?;
+        let rebuilt = changes.rebuild(&after, held)?;
+        let same = |role: &str, file: &[u8]| published(role).as_deref() == Some(file);
+        if same("snapshot", &rebuilt.snapshot)
+            && rebuilt.roles.iter().all(|(role, _, file)| same(role, file))
+        {
+            Ok(Self { old: old.to_vec(), outline, before, after })
         } else {
             Err(BundleError::Damaged("a mirror would rebuild other files"))
         }
+    }
+
+    /// The bundle, by one codec or by those that a publish uses.
+    pub fn bundle(&self, codec: Option<Codec>) -> Result<Vec<u8>, Error> {
+        let first = delta(codec, Prediction::Old, Some(&self.old), &self.outline)?;
+        let second = delta(codec, STEP, Some(&self.before), &self.after)?;
+        Ok(Bundle { outline: &first, roles: &second }.to_bytes())
+    }
+
+    /// The bytes of the signatures and digests that the old side does not have.
+    pub fn fresh_hex_bytes(&self) -> u64 {
+        let (old, new) =
+            ([&*self.old, &self.before].concat(), [&*self.outline, &self.after].concat());
+        tufold_delta::fresh_hex_bytes(Some(&old), &new)
     }
 }
 
 /// Files by the names of their roles.
 type Documents = BTreeMap<String, Vec<u8>>;
 
-/// The columnar delta, or zstd's where the columnar codec declines.
-fn delta(kind: Prediction, base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {
-    let options = EncodeOptions { prediction_kind: kind.number(), zstd_level: ZSTD_LEVEL };
+/// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines.
+fn delta(
+    codec: Option<Codec>,
+    kind: Prediction,
+    base: Option<&[u8]>,
+    new: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let options = EncodeOptions { prediction_kind: kind.number(), ..EncodeOptions::default() };
+    if let Some(codec) = codec {
+        return Ok(encode(codec, base, new, &options)?);
+    }
+    let options = EncodeOptions { zstd_level: ZSTD_LEVEL, ..options };
     match encode(Codec::Columnar, base, new, &options) {
         Err(tufold_delta::Error::Declined { .. }) => Ok(encode(Codec::Zstd, base, new, &options)?),
         delta => Ok(delta?),

@@ -54,6 +54,9 @@ pub enum Error {
     /// A delta could not be made.
     #[error(transparent)]
     Delta(#[from] tufold_delta::Error),
+    /// A bundle could not be made or used.
+    #[error(transparent)]
+    Bundle(#[from] tufold_meta::BundleError),
     /// Too few private keys are at hand.
     #[error("{role} needs {threshold} signatures and {held} of its private keys are at hand")]
     MissingKeys {

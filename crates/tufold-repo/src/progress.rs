@@ -9,6 +9,8 @@ pub enum Stage {
     Roles,
     /// Encoding the deltas of the snapshot and for mirrors.
     Deltas,
+    /// Writing files that are made already.
+    Write,
     /// Making the files durable.
     Sync,
     /// Checking targets roles.

@@ -91,25 +91,25 @@ pub struct Draft {
     _live: Option<Live>,
 }
 
-/// The temporary files of all drafts, for a process that a signal ends.
+/// The temporary files and folders of all drafts, for a process that a signal ends.
 static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes the temporary files of all drafts of this process. To be called where the process ends
+/// Removes the temporary files and folders of all drafts of this process. To be called where the process ends
 /// without unwinding, as on Ctrl-C; no draft can be committed any more.
 pub fn discard_drafts() {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     for path in std::mem::take(&mut *live) {
         // Gone already, or beyond help.
-        let _ = fs::remove_file(path);
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
 }
 
-/// A temporary file's place among [`LIVE`].
+/// A temporary file's or folder's place among [`LIVE`].
 #[derive(Debug)]
-struct Live(PathBuf);
+pub(crate) struct Live(PathBuf);
 
 impl Live {
-    fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         LIVE.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
         Self(path.to_owned())
     }
