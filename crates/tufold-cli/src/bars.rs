@@ -40,6 +40,14 @@ pub(crate) fn rows(what: &'static str) -> impl Fn(u64) + Sync {
     move |rows| bar.set_position(rows)
 }
 
+/// Counts the steps of some other work.
+pub(crate) fn steps(what: &'static str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    bar.set_style(style("{msg} [{bar:32}] {human_pos}/{human_len}"));
+    bar.set_message(what);
+    bar.with_finish(indicatif::ProgressFinish::AndClear)
+}
+
 fn bar(stage: Stage, total: u64) -> ProgressBar {
     let message = match stage {
         Stage::Compare => "comparing roles",

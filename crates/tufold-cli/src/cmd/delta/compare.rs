@@ -1,29 +1,38 @@
-//! `tufold delta compare`: every codec on one pair of files.
+//! `tufold delta compare`: every codec on one pair of files, or of repositories.
 
+mod repositories;
+
+use std::hint::black_box;
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tufold_delta::{Codec, EncodeOptions, Error, Floor, Limits, apply, encode, fresh_hex_bytes};
 
-use crate::cmd::delta::Pair;
+use super::measure::{Measures, measure};
+use super::{Input, Pair};
+use crate::bars;
 use crate::output::{Exit, Out, bytes};
 
-/// Compare all codecs on two files
+/// Compare all codecs on two files, or two repositories
 ///
 /// The floor is the strict one: the bytes of signatures and digests in NEW that are not in BASE; everything else
 /// counts as known. The break-even bandwidth is that of the line on which fetching and applying the delta takes as
 /// long as fetching and unpacking the file in zstd: on any slower line the delta wins.
+///
+/// Of two repositories, the bundle that a mirror fetches stands beside the deltas of all documents that changed, each
+/// with its signatures, and beside those documents fetched whole.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tufold delta compare 1.snapshot.json 2.snapshot.json
-  tufold delta compare --no-base 2.snapshot.json --json")]
+  tufold delta compare --no-base 2.snapshot.json --json
+  tufold delta compare demo-yesterday demo")]
 pub(crate) struct Args {
     #[command(flatten)]
     pair: Pair,
 }
 
-/// All codecs on one pair.
+/// All codecs on one pair of files.
 #[derive(Serialize)]
 struct Comparison {
     base_bytes: Option<u64>,
@@ -49,101 +58,112 @@ struct Row {
     always_wins: bool,
 }
 
-pub(super) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let (base, new) = args.pair.read()?;
-    let base = base.as_deref();
-    let floor = Floor::strict(fresh_hex_bytes(base, &new), 0);
-    let bar = indicatif::ProgressBar::new(Codec::ALL.len() as u64);
+pub(super) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    match args.pair.read()? {
+        Input::Files { base, new } => files(base.as_deref(), &new, out),
+        Input::Repositories { old, new } => repositories::run(&old, &new, out),
+    }
+}
+
+fn files(base: Option<&[u8]>, new: &[u8], out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let floor = Floor::strict(fresh_hex_bytes(base, new), 0);
+    let bar = bars::steps("comparing codecs", Codec::ALL.len() as u64);
     let mut measured = Vec::new();
     for codec in Codec::ALL {
-        measured.push((codec, measure(codec, base, &new)?));
+        measured.push((codec, measure_file(codec, base, new)?));
         bar.inc(1);
     }
-    bar.finish_and_clear();
     let full = measured.iter().find(|(codec, _)| *codec == Codec::FullZstd);
-    let full = full.and_then(|(_, measures)| measures.as_ref()).map(|m| (m.delta, m.apply));
+    let full = full.and_then(|(_, measures)| measures.as_ref()).map(|m| (m.bytes, m.apply));
+    let row =
+        |(codec, m): &(Codec, Option<Measures>)| Row::new(codec.name(), m.as_ref(), floor, full);
     let comparison = Comparison {
         base_bytes: base.map(|base| base.len() as u64),
         new_bytes: new.len() as u64,
         floor: "strict",
         floor_bytes: floor.bytes,
-        codecs: measured.iter().map(|(codec, m)| row(*codec, m.as_ref(), floor, full)).collect(),
+        codecs: measured.iter().map(row).collect(),
     };
-    out.result(&comparison, |out| table(&comparison, out))?;
+    drop(bar);
+    out.result(&comparison, |out| {
+        let base = comparison.base_bytes.map_or("nothing".to_owned(), bytes);
+        writeln!(out, "from {base} to {}", bytes(comparison.new_bytes))?;
+        writeln!(out, "{} floor: {:.0} bytes", comparison.floor, comparison.floor_bytes)?;
+        table(comparison.codecs.iter().map(|row| (row.codec.to_owned(), row)), out)
+    })?;
     Ok(Exit::Yes)
 }
 
-struct Measures {
-    delta: u64,
-    encode: Duration,
-    apply: Duration,
-    peak_encode: Option<u64>,
-    peak_apply: Option<u64>,
-}
-
 /// `None` if the codec declines the pair.
-fn measure(codec: Codec, base: Option<&[u8]>, new: &[u8]) -> anyhow::Result<Option<Measures>> {
-    let peak = Peak::start();
-    let start = Instant::now();
-    let delta = match encode(codec, base, new, &EncodeOptions::default()) {
-        Err(Error::Declined { .. }) => return Ok(None),
-        delta => delta?,
-    };
-    let encode = start.elapsed();
-    let peak_encode = peak.and_then(Peak::stop);
+fn measure_file(codec: Codec, base: Option<&[u8]>, new: &[u8]) -> anyhow::Result<Option<Measures>> {
     let limits = Limits { max_result_len_bytes: new.len() as u64, ..Limits::default() };
-    let peak = Peak::start();
-    let first = timed(|| apply(base, &delta, &limits))?;
-    let peak_apply = peak.and_then(Peak::stop);
-    // The fastest of several, for as long as a person does not notice.
-    let mut fastest = first;
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_millis(100) {
-        fastest = fastest.min(timed(|| apply(base, &delta, &limits))?);
-    }
-    let delta = delta.len() as u64;
-    Ok(Some(Measures { delta, encode, apply: fastest, peak_encode, peak_apply }))
+    measure(
+        || made(encode(codec, base, new, &EncodeOptions::default())),
+        |delta: &Vec<u8>| delta.len() as u64,
+        |delta| {
+            black_box(apply(base, delta, &limits)?);
+            Ok(())
+        },
+    )
 }
 
-fn timed(work: impl Fn() -> Result<Vec<u8>, Error>) -> Result<Duration, Error> {
-    let start = Instant::now();
-    std::hint::black_box(work()?);
-    Ok(start.elapsed())
-}
-
-fn row(
-    codec: Codec,
-    measures: Option<&Measures>,
-    floor: Floor,
-    full: Option<(u64, Duration)>,
-) -> Row {
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let saved = measures.zip(full).map(|(m, (bytes, apply))| {
-        (bytes as f64 - m.delta as f64, m.apply.as_secs_f64() - apply.as_secs_f64())
-    });
-    let always_wins = saved.is_some_and(|(bytes, seconds)| bytes > 0.0 && seconds <= 0.0);
-    let break_even = saved.filter(|(bytes, seconds)| *bytes > 0.0 && *seconds > 0.0);
-    Row {
-        codec: codec.name(),
-        bytes: measures.map(|m| m.delta),
-        ratio: measures.map(|m| floor.ratio(m.delta)).filter(|ratio| ratio.is_finite()),
-        excess_bytes: measures.map(|m| floor.excess_bytes(m.delta)),
-        encode_ms: measures.map(|m| ms(m.encode)),
-        apply_ms: measures.map(|m| ms(m.apply)),
-        peak_encode_bytes: measures.and_then(|m| m.peak_encode),
-        peak_apply_bytes: measures.and_then(|m| m.peak_apply),
-        break_even_mbit_per_s: break_even.map(|(bytes, seconds)| bytes * 8.0 / seconds / 1e6),
-        always_wins,
+/// `None` for a codec that declined.
+fn made(delta: Result<Vec<u8>, Error>) -> anyhow::Result<Option<Vec<u8>>> {
+    match delta {
+        Err(Error::Declined { .. }) => Ok(None),
+        delta => Ok(Some(delta?)),
     }
 }
 
-fn table(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
-    let base = comparison.base_bytes.map_or("nothing".to_owned(), bytes);
-    writeln!(out, "from {base} to {}", bytes(comparison.new_bytes))?;
-    writeln!(out, "{} floor: {:.0} bytes", comparison.floor, comparison.floor_bytes)?;
+impl Row {
+    /// `full` is what the whole thing in zstd takes: bytes, and time to unpack.
+    fn new(
+        codec: &'static str,
+        measures: Option<&Measures>,
+        floor: Floor,
+        full: Option<(u64, Duration)>,
+    ) -> Self {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let saved = measures.zip(full).map(|(m, (bytes, apply))| {
+            (bytes as f64 - m.bytes as f64, m.apply.as_secs_f64() - apply.as_secs_f64())
+        });
+        let always_wins = saved.is_some_and(|(bytes, seconds)| bytes > 0.0 && seconds <= 0.0);
+        let break_even = saved.filter(|(bytes, seconds)| *bytes > 0.0 && *seconds > 0.0);
+        Self {
+            encode_ms: measures.map(|m| ms(m.encode)),
+            apply_ms: measures.map(|m| ms(m.apply)),
+            peak_encode_bytes: measures.and_then(|m| m.peak_encode),
+            peak_apply_bytes: measures.and_then(|m| m.peak_apply),
+            break_even_mbit_per_s: break_even.map(|(bytes, seconds)| bytes * 8.0 / seconds / 1e6),
+            always_wins,
+            ..Self::of_bytes(codec, measures.map(|m| m.bytes), floor)
+        }
+    }
+
+    /// A row without times.
+    fn of_bytes(codec: &'static str, bytes: Option<u64>, floor: Floor) -> Self {
+        Self {
+            codec,
+            bytes,
+            ratio: bytes.map(|bytes| floor.ratio(bytes)).filter(|ratio| ratio.is_finite()),
+            excess_bytes: bytes.map(|bytes| floor.excess_bytes(bytes)),
+            encode_ms: None,
+            apply_ms: None,
+            peak_encode_bytes: None,
+            peak_apply_bytes: None,
+            break_even_mbit_per_s: None,
+            always_wins: false,
+        }
+    }
+}
+
+/// Prints rows with their labels.
+fn table<'r>(rows: impl Iterator<Item = (String, &'r Row)>, out: &mut dyn Write) -> io::Result<()> {
+    let rows: Vec<_> = rows.collect();
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0).max(12);
     writeln!(
         out,
-        "{:12} {:>10} {:>8} {:>10} {:>10} {:>10} {:>11} {:>11} {:>12}",
+        "{:width$} {:>10} {:>8} {:>10} {:>11} {:>11} {:>11} {:>11} {:>12}",
         "codec",
         "bytes",
         "x floor",
@@ -154,9 +174,9 @@ fn table(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
         "peak apply",
         "break-even"
     )?;
-    for row in &comparison.codecs {
+    for (label, row) in rows {
         let Some(length) = row.bytes else {
-            writeln!(out, "{:12} declines", row.codec)?;
+            writeln!(out, "{label:width$} declines")?;
             continue;
         };
         let ratio = row.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
@@ -169,8 +189,7 @@ fn table(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
         };
         writeln!(
             out,
-            "{:12} {length:>10} {ratio:>8} {:>10.0} {:>10} {:>10} {:>11} {:>11} {break_even:>12}",
-            row.codec,
+            "{label:width$} {length:>10} {ratio:>8} {:>10.0} {:>11} {:>11} {:>11} {:>11} {break_even:>12}",
             row.excess_bytes.unwrap_or_default(),
             time(row.encode_ms),
             time(row.apply_ms),
@@ -179,27 +198,4 @@ fn table(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// The growth of this process's memory, where Linux says it.
-struct Peak {
-    before: u64,
-}
-
-impl Peak {
-    /// Sets the kernel's high-water mark back to what is in use.
-    fn start() -> Option<Self> {
-        std::fs::write("/proc/self/clear_refs", "5").ok()?;
-        Some(Self { before: status_bytes("VmRSS:")? })
-    }
-
-    fn stop(self) -> Option<u64> {
-        Some(status_bytes("VmHWM:")?.saturating_sub(self.before))
-    }
-}
-
-fn status_bytes(field: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

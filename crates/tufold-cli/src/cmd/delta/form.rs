@@ -1,0 +1,77 @@
+//! What a file of deltas is: one delta, or what a publish writes around deltas.
+
+use anyhow::Context;
+use tufold_meta::{Bundle, Envelope};
+
+/// What every delta begins with.
+const DELTA: &[u8] = b"TF\xd1";
+
+/// A file by what is in it, whatever its name.
+pub(super) enum Form<'f> {
+    /// One delta.
+    Delta(&'f [u8]),
+    /// An edge of a ladder: the signatures of a document, and the delta of the rest.
+    Edge { signatures: Option<u64>, signature_bytes: u64, delta: &'f [u8] },
+    /// A bundle of two deltas.
+    Bundle { bundle: Bundle<'f>, framing_bytes: u64 },
+}
+
+impl<'f> Form<'f> {
+    pub(super) fn of(file: &'f [u8]) -> anyhow::Result<Self> {
+        if file.starts_with(&DELTA[..file.len().clamp(1, 2)]) {
+            return Ok(Self::Delta(file));
+        }
+        if is_bundle(file) {
+            let bundle = Bundle::parse(file)?;
+            let framing_bytes = (file.len() - bundle.outline.len() - bundle.roles.len()) as u64;
+            return Ok(Self::Bundle { bundle, framing_bytes });
+        }
+        let mut delta = file;
+        let signatures = Envelope::skip(&mut delta)
+            .context("it is neither a delta nor a bundle, nor an edge of a ladder")?;
+        Ok(Self::Edge { signatures, signature_bytes: (file.len() - delta.len()) as u64, delta })
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Delta(_) => "delta",
+            Self::Edge { .. } => "edge",
+            Self::Bundle { .. } => "bundle",
+        }
+    }
+}
+
+/// A bundle begins with the length of its first delta; an edge with the number of its signatures, of which the delta
+/// follows at once only if that is 0 or 1.
+fn is_bundle(file: &[u8]) -> bool {
+    let last = file.iter().position(|byte| byte & 0x80 == 0).unwrap_or(0);
+    file.first().is_some_and(|&first| first > 1) && file[last + 1..].starts_with(DELTA)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &[u8], form: &str) {
+        assert_eq!(Form::of(file).map_or("none", |form| form.name()), form, "{file:02x?}");
+    }
+
+    #[test]
+    fn forms_are_told_by_their_first_bytes() {
+        let delta = b"TF\xd1\x01\x00";
+        let after = |head: &[u8]| [head, delta.as_slice()].concat();
+        check(delta, "delta");
+        check(b"T", "delta");
+        check(&after(&[0]), "edge");
+        check(&after(&[1]), "edge");
+        check(&after(&[2, 4, 1, 7]), "edge");
+        check(&after(&[5]), "bundle");
+        check(&[after(&[0x85, 0]).as_slice(), &[0; 200]].concat(), "none");
+        check(&[&[0x85, 1], delta.as_slice(), &[0; 200]].concat(), "bundle");
+        // Cut short.
+        check(&after(&[0x85, 1]), "none");
+        check(&[2, 1, 7], "none");
+        check(b"", "none");
+        check(b"<html>", "none");
+    }
+}
