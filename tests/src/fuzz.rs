@@ -1,12 +1,16 @@
 //! What the fuzz targets do with their bytes, as plain functions: each takes any bytes and panics if
 //! an invariant breaks. `tests/fuzz` calls them from libFuzzer, `tests/it` on the committed corpus.
 
+mod bundle;
 mod cjson;
+mod deltas;
 mod lists;
 mod roles;
 mod trusted;
 
+pub use bundle::{bundle, envelope};
 pub use cjson::cjson;
+pub use deltas::{bsdiff, columnar, container, full, json_patch, merge_patch, zstd};
 pub use lists::{change_list, debian, target_list};
 pub use roles::{root, snapshot, targets, timestamp};
 pub use trusted::trusted;
@@ -15,7 +19,7 @@ pub use trusted::trusted;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every fuzz target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 18] = [
     ("cjson", cjson),
     ("root", root),
     ("timestamp", timestamp),
@@ -25,4 +29,13 @@ pub const TARGETS: [Target; 9] = [
     ("target_list", target_list),
     ("change_list", change_list),
     ("debian", debian),
+    ("container", container),
+    ("columnar", columnar),
+    ("zstd", zstd),
+    ("bsdiff", bsdiff),
+    ("json_patch", json_patch),
+    ("merge_patch", merge_patch),
+    ("full", full),
+    ("bundle", bundle),
+    ("envelope", envelope),
 ];

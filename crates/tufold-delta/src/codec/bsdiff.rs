@@ -37,6 +37,21 @@ fn max_patch(result_len: usize) -> u64 {
 mod tests {
     use super::*;
 
+    fn apply_patch(patch: &[u8], result_len: usize) -> Result<Vec<u8>, Error> {
+        apply(b"base", &zstandard::pack(patch, 3, Codec::Bsdiff).unwrap(), result_len)
+    }
+
+    #[test]
+    fn output_is_bounded() {
+        // One stretch of a million copied bytes, which zstd packs into a hundred.
+        let mut patch = [0, 1 << 20, 0].map(u64::to_le_bytes).concat();
+        patch.resize(patch.len() + (1 << 20), 0);
+        assert_eq!(apply_patch(&patch, 1 << 20), Ok(vec![0; 1 << 20]));
+        let limit = max_patch(100);
+        let too_large = Err(Error::TooLarge { what: "the patch", len: patch.len() as u64, limit });
+        assert_eq!(apply_patch(&patch, 100), too_large);
+    }
+
     #[test]
     fn crafted_triples_are_refused() {
         let triple =
@@ -51,8 +66,7 @@ mod tests {
             vec![0; 23],
         ] {
             let payload = zstandard::pack(&patch, 3, Codec::Bsdiff).unwrap();
-            let found = apply(b"base", &payload, 100);
-            assert!(found.is_err() || found.is_ok_and(|out| out.len() != 100), "{patch:?}");
+            assert!(matches!(apply_patch(&patch, 100), Err(Error::Damaged(_))), "{patch:?}");
         }
     }
 }

@@ -10,6 +10,11 @@ use crate::{Codec, Error};
 const BAD_BASE: Error = Error::Damaged("the prediction is not JSON");
 const BAD_PATCH: Error = Error::Damaged("its patch is not one that it could have");
 
+/// Operations that go deeper could, one on the other, nest values deeper than a stack is high.
+const MAX_PATH_TOKENS: usize = 128;
+/// Elements that all additions to arrays and removals from them may move: some tenths of a second.
+const MAX_MOVES: usize = 1 << 26;
+
 pub(super) fn encode(
     codec: Codec,
     base: Option<&[u8]>,
@@ -40,14 +45,7 @@ pub(super) fn apply(
     let mut value = base.map_or(Ok(Value::Null), serde_json::from_slice).map_err(|_| BAD_BASE)?;
     if codec == Codec::JsonPatch {
         let patch: Patch = serde_json::from_slice(&patch).map_err(|_| BAD_PATCH)?;
-        // A copy can double the document and so can the next one; a writer makes none of these.
-        let plain = |op: &PatchOperation| {
-            matches!(
-                op,
-                PatchOperation::Add(_) | PatchOperation::Remove(_) | PatchOperation::Replace(_)
-            )
-        };
-        if !patch.0.iter().all(plain) {
+        if !is_bounded(&value, &patch) {
             return Err(BAD_PATCH);
         }
         json_patch::patch_unsafe(&mut value, &patch).map_err(|_| BAD_PATCH)?;
@@ -58,6 +56,37 @@ pub(super) fn apply(
     let mut out = Vec::with_capacity(result_len);
     write(&mut out, &value);
     Ok(out)
+}
+
+/// Whether a patch takes no more time and stack than its own length and the document's explain.
+fn is_bounded(value: &Value, patch: &Patch) -> bool {
+    let mut longest = longest_array(value) + patch.0.len();
+    let mut in_arrays = 0;
+    for op in &patch.0 {
+        match op {
+            PatchOperation::Add(op) => longest = longest.max(longest_array(&op.value)),
+            PatchOperation::Replace(op) => longest = longest.max(longest_array(&op.value)),
+            PatchOperation::Remove(_) => {}
+            // A copy can double the document and so can the next one; a writer makes none of these.
+            PatchOperation::Move(_) | PatchOperation::Copy(_) | PatchOperation::Test(_) => {
+                return false;
+            }
+        }
+        if op.path().count() > MAX_PATH_TOKENS {
+            return false;
+        }
+        let last = op.path().last();
+        in_arrays += usize::from(last.is_some_and(|token| token.to_index().is_ok()));
+    }
+    in_arrays.saturating_mul(longest) <= MAX_MOVES
+}
+
+fn longest_array(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest_array).fold(items.len(), usize::max),
+        Value::Object(map) => map.values().map(longest_array).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The Merge Patch from one value to another; it cannot say null nor a part of an array.
@@ -146,6 +175,9 @@ mod tests {
         let (base, null) = (r#"{"a":1}"#, r#"{"a":null}"#);
         assert!(check(Codec::JsonPatch, base, null));
         assert!(!check(Codec::MergePatch, base, null));
+        // Within an array null is safe, within a new object it is not.
+        assert!(check(Codec::MergePatch, base, r#"{"a":[null,{"b":null}]}"#));
+        assert!(!check(Codec::MergePatch, base, r#"{"a":1,"b":{"c":null}}"#));
         for codec in [Codec::JsonPatch, Codec::MergePatch] {
             assert!(!check(codec, base, "{\n  \"a\": 2\n}"));
             assert!(!check(codec, base, r#"{"b":2,"a":1}"#));
@@ -158,6 +190,34 @@ mod tests {
             r#"[{"op":"copy","from":"","path":"/a"},{"op":"move","from":"/a","path":"/b"}]"#;
         let payload = zstandard::pack(copies.as_bytes(), 3, Codec::JsonPatch).unwrap();
         assert_eq!(apply(Codec::JsonPatch, Some(b"{}"), &payload, 10), Err(BAD_PATCH));
+    }
+
+    #[test]
+    fn patches_that_dig_ever_deeper_are_refused() {
+        let nested = format!("{}null{}", "{\"a\":".repeat(100), "}".repeat(100));
+        let add = |depth: usize| {
+            format!(r#"{{"op":"add","path":"{}","value":{nested}}}"#, "/a".repeat(depth))
+        };
+        let patch: Vec<_> = (1..3_000).step_by(100).map(add).collect();
+        let patch = format!("[{}]", patch.join(","));
+        let payload = zstandard::pack(patch.as_bytes(), 3, Codec::JsonPatch).unwrap();
+        let len = patch.len();
+        assert_eq!(apply(Codec::JsonPatch, Some(b"{}"), &payload, len), Err(BAD_PATCH));
+    }
+
+    #[test]
+    fn patches_that_move_an_array_again_and_again_are_refused() {
+        let base = format!("[{}0]", "0,".repeat(100_000));
+        let patch = |count: usize| {
+            let add = r#"{"op":"add","path":"/0","value":1}"#;
+            format!("[{}]", vec![add; count].join(","))
+        };
+        let found = |count: usize| {
+            let payload = zstandard::pack(patch(count).as_bytes(), 3, Codec::JsonPatch).unwrap();
+            apply(Codec::JsonPatch, Some(base.as_bytes()), &payload, base.len() + 2 * count)
+        };
+        assert!(found(100).is_ok());
+        assert_eq!(found(1_000), Err(BAD_PATCH));
     }
 
     #[test]

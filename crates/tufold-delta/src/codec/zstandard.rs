@@ -1,6 +1,8 @@
 //! zstd: with the prediction as prefix, alone, and as the last stage of other codecs.
 
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, DParameter, compress_bound, get_error_name};
+use zstd::zstd_safe::{
+    CCtx, CParameter, DCtx, compress_bound, find_frame_compressed_size, get_error_name,
+};
 
 use crate::{Codec, Error, varint};
 
@@ -55,8 +57,11 @@ pub(super) fn decompress(
     len: usize,
 ) -> Result<Vec<u8>, Error> {
     let failed = |_| Error::Damaged("its zstd frame does not decode");
+    // A frame before this one, the head of a `dcz` body for instance, would use up the prefix.
+    if !has_window(frame) || find_frame_compressed_size(frame) != Ok(frame.len()) {
+        return Err(Error::Damaged("it is not one zstd frame of a window that a reader allows"));
+    }
     let mut context = DCtx::create();
-    context.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_BITS)).map_err(failed)?;
     context.ref_prefix(prefix.unwrap_or_default()).map_err(failed)?;
     let mut out = Vec::with_capacity(len);
     context.decompress(&mut out, frame).map_err(failed)?;
@@ -64,6 +69,15 @@ pub(super) fn decompress(
         return Err(Error::Damaged("its zstd frame is shorter than it should be"));
     }
     Ok(out)
+}
+
+/// Whether a frame is announced whose window is no larger than the cap. zstd asks this only of streams.
+fn has_window(frame: &[u8]) -> bool {
+    const SINGLE_SEGMENT: u8 = 0x20;
+    let [0x28, 0xb5, 0x2f, 0xfd, descriptor, window, ..] = *frame else { return false };
+    // A single segment is its own window. Else: an exponent above 2^10, and eighths to add.
+    let largest = (MAX_WINDOW_BITS - 10) << 3;
+    descriptor & SINGLE_SEGMENT != 0 || u32::from(window) <= largest
 }
 
 /// A patch on its way: its length, then a frame.
@@ -126,9 +140,31 @@ mod tests {
         let body = [&dcz_head([7; 32])[..], &frame].concat();
         assert_eq!(body[..8], [0x5e, 0x2a, 0x4d, 0x18, 0x20, 0, 0, 0]);
         assert!(decompress(Some(&base), &body[40..], new.len()) == Ok(new.clone()));
-        // Fed whole it may or may not decode, by version; a `zstd` payload never holds the head.
-        assert!(frame.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
+        assert!(matches!(decompress(Some(&base), &body, new.len()), Err(Error::Damaged(_))));
         assert!(frame.len() < 200, "{}", frame.len());
+    }
+
+    #[test]
+    fn windows_are_bounded() {
+        // One raw block of three bytes behind a head that asks for a window of so many bits.
+        let frame = |bits: u8| {
+            let head = [0x28, 0xb5, 0x2f, 0xfd, 0x80, (bits - 10) << 3, 3, 0, 0, 0];
+            [&head[..], &[0x19, 0, 0], b"abc"].concat()
+        };
+        assert_eq!(decompress(None, &frame(27), 3).unwrap(), b"abc");
+        for bits in 28..=41 {
+            assert!(matches!(decompress(None, &frame(bits), 3), Err(Error::Damaged(_))), "{bits}");
+        }
+    }
+
+    #[test]
+    fn one_frame_is_one_frame() {
+        let frame = compress(None, b"abc", 3, Codec::FullZstd).unwrap();
+        let empty = compress(None, b"", 3, Codec::FullZstd).unwrap();
+        assert_eq!(decompress(None, &frame, 3).unwrap(), b"abc");
+        for frames in [[&frame[..], &empty].concat(), [&empty[..], &frame].concat()] {
+            assert!(matches!(decompress(None, &frames, 3), Err(Error::Damaged(_))));
+        }
     }
 
     #[test]
