@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::coder::Coder;
-use super::encode::sorting;
 use super::models::{
     self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
 };
+use super::neighbours::Around;
 use super::out::Out;
 use super::scan::{self, Cursor, Leaf, Leaves, Shape};
 use super::tally::Column;
-use super::text::{self, Neighbours, Sorted};
+use super::text;
 use super::walk::{Bytes, LeafForm, MAX_DEPTH, form_of, leaf_count, record_fits};
 use super::{int, time};
 use crate::Error;
@@ -49,7 +49,7 @@ pub(super) struct Decoder<'a, C> {
     pub(super) models: Models,
     pub(super) out: Out<'a>,
     pub(super) unsorted: bool,
-    /// How many symbols of strings may be coded or learned.
+    /// How many new entries and symbols of strings there may be.
     pub(super) max_symbols: u64,
 }
 
@@ -218,22 +218,12 @@ impl<C: Coder> Decoder<'_, C> {
             self.raw = rest;
             return self.finish_string(class, leaf, low, bytes);
         }
-        let symbols_of =
-            |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
-        let (low_symbols, high_symbols) = (symbols_of(low), symbols_of(high));
-        let sorted = if low_symbols.is_none() || high_symbols.is_none() {
-            Sorted::No
-        } else {
-            sorting(leaf, high.is_some(), self.unsorted)
-        };
-        let (low_symbols, high_symbols) =
-            (low_symbols.unwrap_or_default(), high_symbols.unwrap_or_default());
-        let neighbours = Neighbours { low: &low_symbols, high: &high_symbols, sorted };
+        let around = Around::new(leaf, low, high, self.unsorted);
         let left = self.max_symbols.saturating_sub(self.models.symbols);
         let room = self.out.room().min(usize::try_from(left).unwrap_or(usize::MAX));
         let symbols = self
             .models
-            .text(&mut self.reader, class, leaf, neighbours, &[], room)
+            .text(&mut self.reader, class, leaf, around.neighbours(), &[], room)
             .ok_or(IMPOSSIBLE)?;
         self.check_work()?;
         let mut bytes = Vec::new();
@@ -257,7 +247,7 @@ impl<C: Coder> Decoder<'_, C> {
     fn check_work(&self) -> Result<(), Error> {
         if self.models.symbols > self.max_symbols {
             return Err(Error::TooLarge {
-                what: "work on strings",
+                what: "the work",
                 len: self.models.symbols,
                 limit: self.max_symbols,
             });
@@ -299,18 +289,20 @@ impl<C: Coder> Decoder<'_, C> {
                 self.out.copy(end - 1..end)?;
                 return Ok(end);
             };
+            // Measured once, however many new entries come before it.
             let (mut end, mut size) = (None, 0);
             if uniform && self.models.context.size {
                 let found = scan::value_end(base, entry.value).ok_or(MALFORMED)?;
                 size = scan::size_of_last_integer(base, found);
                 end = Some(found);
             }
-            self.enter(Column::Events(class));
-            let event = self.models.event(&mut self.reader, class, size, Event::Same);
-            if event == Event::Insert {
-                self.insert(&mut level, Some(entry.key))?;
-                continue;
-            }
+            let event = loop {
+                self.enter(Column::Events(class));
+                match self.models.event(&mut self.reader, class, size, Event::Same) {
+                    Event::Insert => self.insert(&mut level, Some(entry.key.clone()))?,
+                    event => break event,
+                }
+            };
             if event != Event::Remove {
                 // The old comma goes along wherever there is one, so that what stays is copied in one piece.
                 match (level.written > 0, level.passed > 0) {
@@ -348,6 +340,7 @@ impl<C: Coder> Decoder<'_, C> {
 
     /// Writes a new entry; `high` is the next old key.
     fn insert(&mut self, level: &mut Level<'_>, high: Option<Range<usize>>) -> Result<(), Error> {
+        self.check_work()?;
         if level.written > 0 {
             self.out.push(b",")?;
         }

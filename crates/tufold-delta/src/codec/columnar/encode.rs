@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::coder::{Coder, Writer};
 use super::int::Mode;
 use super::models::{Class, ColumnName, Context, Event, Kind, Leaves, Models};
-use super::text::{self, Neighbours, Room, Sorted};
+use super::neighbours::Around;
+use super::text::{self, Room};
 use super::walk::{Op, TextOp, Walk};
 use crate::log2::log2_fp;
 
@@ -153,8 +154,7 @@ pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
                 models.regular(&mut writer, *class, *leaf, false);
             }
             Op::Text(op) => {
-                let sorted = sorting(op.leaf, op.high.is_some(), walk.unsorted);
-                code_text(models, &mut writer, &mut raw, op, sorted);
+                code_text(models, &mut writer, &mut raw, op, walk.unsorted);
             }
             Op::Train { class, keys } => models.train(*class, keys.iter().copied()),
         }
@@ -162,22 +162,12 @@ pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
     (raw, writer.finish())
 }
 
-/// Keys stand in order; other strings do not.
-pub(super) fn sorting(leaf: Option<u8>, has_high: bool, unsorted: bool) -> Sorted {
-    match (leaf, has_high) {
-        _ if unsorted => Sorted::No,
-        (None, true) => Sorted::Between,
-        (None, false) => Sorted::AfterLow,
-        (Some(_), _) => Sorted::No,
-    }
-}
-
 fn code_text(
     models: &mut Models,
     coder: &mut impl Coder,
     raw: &mut Vec<u8>,
     op: &TextOp<'_>,
-    sorted: Sorted,
+    unsorted: bool,
 ) {
     let &TextOp { class, leaf, low, high, text } = op;
     if let Some(low) = low {
@@ -196,17 +186,6 @@ fn code_text(
         return;
     };
     models.raw(coder, class, leaf, None);
-    let symbols_of = |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
-    // A neighbour that has no symbols stands for none; the order then does not bind.
-    let (low, high) = (symbols_of(low), symbols_of(high));
-    let sorted = if low.is_none() || high.is_none() { Sorted::No } else { sorted };
-    let (low, high) = (low.unwrap_or_default(), high.unwrap_or_default());
-    models.text(
-        coder,
-        class,
-        leaf,
-        Neighbours { low: &low, high: &high, sorted },
-        &symbols,
-        usize::MAX,
-    );
+    let around = Around::new(leaf, low, high, unsorted);
+    models.text(coder, class, leaf, around.neighbours(), &symbols, usize::MAX);
 }

@@ -44,9 +44,9 @@ impl Mode {
         }
         let cost = |mode: &Self| {
             let mut column = Column::new(*mode);
-            let mut estimate = Estimate::default();
+            let (mut estimate, mut trees) = (Estimate::default(), Trees::default());
             for &(template, value) in pairs {
-                column.code(&mut estimate, template, value);
+                column.code(&mut estimate, template, value, &mut trees);
             }
             estimate.cost_fp
         };
@@ -89,16 +89,22 @@ impl Column {
 
     /// Codes `value` beside its template. What a reader gets from damaged bytes may lie outside ±`MAX`.
     #[inline]
-    pub(super) fn code(&mut self, coder: &mut impl Coder, template: i64, value: i64) -> i64 {
+    pub(super) fn code(
+        &mut self,
+        coder: &mut impl Coder,
+        template: i64,
+        value: i64,
+        trees: &mut Trees,
+    ) -> i64 {
         let origin = if self.mode.from == From::Template { template } else { 0 };
         let step = value.wrapping_sub(origin);
         let step = if self.mode.repeats == Repeats::Ignored {
-            self.code_step(coder, step)
+            self.code_step(coder, step, trees)
         } else if self.hit.code(coder, step == self.common) {
             self.votes += 1;
             self.common
         } else {
-            let step = self.code_step(coder, step);
+            let step = self.code_step(coder, step, trees);
             self.votes = self.votes.saturating_sub(1);
             if self.votes == 0 {
                 self.common = step;
@@ -108,8 +114,8 @@ impl Column {
         origin.wrapping_add(step)
     }
 
-    fn code_step(&mut self, coder: &mut impl Coder, step: i64) -> i64 {
-        let magnitude = self.magnitude.code(coder, step.unsigned_abs());
+    fn code_step(&mut self, coder: &mut impl Coder, step: i64, trees: &mut Trees) -> i64 {
+        let magnitude = self.magnitude.code(coder, step.unsigned_abs(), trees);
         if magnitude != 0 && self.negative.code(coder, step < 0) {
             0_i64.wrapping_sub_unsigned(magnitude)
         } else {
@@ -120,6 +126,16 @@ impl Column {
 
 /// How many bits below the leading one are learned; the rest are taken for noise.
 const LEARNED_BITS: u32 = 10;
+
+/// How many trees of such bits may still be planted, so that a crafted delta cannot fill the memory: 32 MB for all.
+#[derive(Debug)]
+pub(super) struct Trees(u32);
+
+impl Default for Trees {
+    fn default() -> Self {
+        Self(4_096)
+    }
+}
 
 /// An unsigned number: its length in bits, then the bits below the leading one, highest first.
 #[derive(Debug)]
@@ -164,7 +180,7 @@ impl Magnitude {
         len
     }
 
-    pub(super) fn code(&mut self, coder: &mut impl Coder, value: u64) -> u64 {
+    pub(super) fn code(&mut self, coder: &mut impl Coder, value: u64, trees: &mut Trees) -> u64 {
         let len = self.code_len(coder, (u64::BITS - value.leading_zeros()) as usize);
         if len < 2 {
             return len as u64;
@@ -174,7 +190,8 @@ impl Magnitude {
         }
         let mut left = u32::try_from(len - 1).unwrap_or(0);
         let odds = &mut self.below[len];
-        if odds.is_empty() {
+        if odds.is_empty() && trees.0 > 0 {
+            trees.0 -= 1;
             odds.resize(1 << left.min(LEARNED_BITS), Odds::EVEN);
         }
         let mut node = 1_usize;
@@ -243,15 +260,15 @@ mod tests {
     fn check(pairs: &[(i64, i64)], at_most: usize) {
         for mode in Mode::ALL {
             let mut writer = Writer::new();
-            let mut column = Column::new(mode);
+            let (mut column, mut trees) = (Column::new(mode), Trees::default());
             for &(template, value) in pairs {
-                column.code(&mut writer, template, value);
+                column.code(&mut writer, template, value, &mut trees);
             }
             let stream = writer.finish();
             let mut reader = Reader::new(&stream);
-            let mut column = Column::new(mode);
+            let (mut column, mut trees) = (Column::new(mode), Trees::default());
             for &(template, value) in pairs {
-                assert_eq!(column.code(&mut reader, template, 0), value);
+                assert_eq!(column.code(&mut reader, template, 0, &mut trees), value);
             }
             if mode == Mode::cheapest(pairs) {
                 assert!(stream.len() <= at_most, "{} bytes", stream.len());
@@ -268,6 +285,23 @@ mod tests {
     fn any_value_survives() {
         let edges = [0, 1, -1, 2, -2, 255, 256, -1024, 1 << 32, MAX, -MAX];
         check(&edges.iter().flat_map(|&a| edges.map(|b| (a, b))).collect::<Vec<_>>(), 900);
+    }
+
+    #[test]
+    fn numbers_survive_without_a_tree() {
+        let mut writer = Writer::new();
+        let (mut magnitude, mut trees) = (Magnitude::default(), Trees(3));
+        let values = (0..400).map(|i| (1_u64 << (i % 64)) + i % 7).collect::<Vec<_>>();
+        for &value in &values {
+            magnitude.code(&mut writer, value, &mut trees);
+        }
+        let stream = writer.finish();
+        let mut reader = Reader::new(&stream);
+        let (mut magnitude, mut trees) = (Magnitude::default(), Trees(3));
+        for &value in &values {
+            assert_eq!(magnitude.code(&mut reader, 0, &mut trees), value);
+        }
+        assert_eq!(magnitude.below.iter().filter(|tree| !tree.is_empty()).count(), 3);
     }
 
     #[test]

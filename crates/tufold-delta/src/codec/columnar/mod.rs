@@ -9,6 +9,7 @@ mod encode;
 mod int;
 mod mix;
 mod models;
+mod neighbours;
 mod out;
 mod scan;
 mod tally;
@@ -31,15 +32,29 @@ const RAW: u8 = 8;
 /// The flag byte's upper half is the room for strings.
 const ROOM_SHIFT: u32 = 4;
 
-/// Strings get at most this many symbols for each byte of payload, and as many again for nothing.
+/// New entries and symbols of strings: so many for each byte of payload, one for so many bytes of the
+/// result, and some for nothing.
 const SYMBOLS_PER_BYTE: u64 = 64;
+const BYTES_PER_SYMBOL: u64 = 16;
 const FREE_SYMBOLS: u64 = 1 << 16;
 
 pub(crate) fn encode(base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> {
     if base == Some(new) {
         return Ok(Vec::new());
     }
-    let declined = |why| Error::Declined { codec: Codec::Columnar, why };
+    let (payload, symbols) = write(base, new)?;
+    if symbols > max_symbols(payload.len(), new.len()) {
+        return Err(declined("it takes more work than a reader allows"));
+    }
+    Ok(payload)
+}
+
+fn declined(why: &'static str) -> Error {
+    Error::Declined { codec: Codec::Columnar, why }
+}
+
+/// The payload, and how many symbols a reader will count.
+fn write(base: Option<&[u8]>, new: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let mut models = Models::new(Context::default(), Room::default());
     let walk = walk::walk(base, new, &mut models).ok_or(declined("it is not compact JSON"))?;
     encode::choose(&mut models, &walk);
@@ -59,10 +74,7 @@ pub(crate) fn encode(base: Option<&[u8]>, new: &[u8]) -> Result<Vec<u8>, Error> 
         payload.extend_from_slice(&raw);
     }
     payload.extend_from_slice(&stream);
-    if models.symbols > max_symbols(&payload) {
-        return Err(declined("its strings take more work than a reader allows"));
-    }
-    Ok(payload)
+    Ok((payload, models.symbols))
 }
 
 pub(crate) fn apply(
@@ -70,7 +82,7 @@ pub(crate) fn apply(
     payload: &[u8],
     result_len: usize,
 ) -> Result<Vec<u8>, Error> {
-    let Some(parts) = Parts::split(payload)? else { return unchanged(base, result_len) };
+    let Some(parts) = Parts::split(payload, result_len)? else { return unchanged(base, result_len) };
     let decoder = parts.decoder(base, Reader::new(parts.stream), result_len);
     Ok(decoder.run(base.is_some())?.0)
 }
@@ -81,7 +93,7 @@ pub(crate) fn tally(
     payload: &[u8],
     result_len: usize,
 ) -> Result<(Vec<u8>, Vec<Column>), Error> {
-    let Some(parts) = Parts::split(payload)? else {
+    let Some(parts) = Parts::split(payload, result_len)? else {
         return Ok((unchanged(base, result_len)?, Vec::new()));
     };
     let decoder = parts.decoder(base, Tally::new(Reader::new(parts.stream)), result_len);
@@ -91,7 +103,7 @@ pub(crate) fn tally(
 
 /// How many raw bytes and bytes of stream there are.
 pub(crate) fn section_lens(payload: &[u8]) -> Result<(u64, u64), Error> {
-    let parts = Parts::split(payload)?;
+    let parts = Parts::split(payload, 0)?;
     Ok(parts.map_or((0, 0), |parts| (parts.raw.len() as u64, parts.stream.len() as u64)))
 }
 
@@ -113,7 +125,7 @@ struct Parts<'p> {
 
 impl<'p> Parts<'p> {
     /// `None` if the payload is empty.
-    fn split(payload: &'p [u8]) -> Result<Option<Self>, Error> {
+    fn split(payload: &'p [u8], result_len: usize) -> Result<Option<Self>, Error> {
         let Some((&flags, mut stream)) = payload.split_first() else { return Ok(None) };
         let unknown = Error::Unsupported { what: "columnar flags", value: flags };
         let room = Room::from_number(flags >> ROOM_SHIFT).ok_or(unknown)?;
@@ -125,7 +137,7 @@ impl<'p> Parts<'p> {
         }
         let context =
             Context { last_event: flags & BY_LAST_EVENT != 0, size: flags & BY_SIZE != 0 };
-        let (unsorted, max_symbols) = (flags & UNSORTED != 0, max_symbols(payload));
+        let (unsorted, max_symbols) = (flags & UNSORTED != 0, max_symbols(payload.len(), result_len));
         Ok(Some(Self { context, room, unsorted, raw, stream, max_symbols }))
     }
 
@@ -151,8 +163,8 @@ impl<'p> Parts<'p> {
     }
 }
 
-fn max_symbols(payload: &[u8]) -> u64 {
-    SYMBOLS_PER_BYTE * payload.len() as u64 + FREE_SYMBOLS
+fn max_symbols(payload_len: usize, result_len: usize) -> u64 {
+    SYMBOLS_PER_BYTE * payload_len as u64 + result_len as u64 / BYTES_PER_SYMBOL + FREE_SYMBOLS
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 
 use super::coder::{Coder, Odds, Training};
-use super::int::{self, Mode};
+use super::int::{self, Mode, Trees};
 use super::text::{self, Neighbours, Room};
 
 /// More classes than this share the last one, so that a crafted document cannot fill the memory.
-pub(super) const MAX_CLASSES: u32 = 4_096;
+pub(super) const MAX_CLASSES: u32 = 1_024;
 
 /// A record has at most this many leaves.
 pub(super) const MAX_LEAVES: usize = 16;
@@ -85,8 +85,11 @@ pub(super) struct Models {
     numbers: HashMap<(Class, Vec<u8>), Class>,
     text: Option<Box<text::Model>>,
     pub(super) room: Room,
-    /// Symbols of strings coded or trained on so far: the costly part of the work.
+    /// New entries, and symbols of strings coded or trained on, so far. All other work is for what stands in
+    /// the prediction, and in no more proportion to it.
     pub(super) symbols: u64,
+    /// For all columns of numbers.
+    trees: Trees,
 }
 
 /// A leaf of a class as an integer or as a time.
@@ -175,6 +178,7 @@ impl Models {
             text: None,
             room,
             symbols: 0,
+            trees: Trees::default(),
         }
     }
 
@@ -184,17 +188,19 @@ impl Models {
 
     /// The class of a value in an object or array of `parent`: by its key, or one for all of a large map.
     fn child(&mut self, parent: Class, key: Option<&[u8]>, event: Event) -> Class {
-        if self.classes.len() > MAX_CLASSES as usize {
-            return MAX_CLASSES;
-        }
         let mut name = vec![u8::from(event == Event::Insert), u8::from(key.is_some())];
         name.extend_from_slice(key.unwrap_or_default());
         let next = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        let class = *self.numbers.entry((parent, name)).or_insert(next);
-        if class == next {
-            self.classes.push(ClassModel::default());
+        let name = (parent, name);
+        if let Some(class) = self.numbers.get(&name) {
+            return *class;
         }
-        class
+        if next > MAX_CLASSES {
+            return MAX_CLASSES;
+        }
+        self.numbers.insert(name, next);
+        self.classes.push(ClassModel::default());
+        next
     }
 
     /// Each class with its parent, its key (`None` in a uniform parent), and whether its entries are new.
@@ -231,6 +237,7 @@ impl Models {
             Event::Remove
         };
         model.last_event = event;
+        self.symbols += u64::from(event == Event::Insert);
         event
     }
 
@@ -244,11 +251,10 @@ impl Models {
     ) -> Event {
         let model = self.of(class);
         let last_was_insert = usize::from(model.last_event == Event::Insert);
-        model.last_event = match model.end[last_was_insert].code(coder, event == Event::Insert) {
-            true => Event::Insert,
-            false => Event::Same,
-        };
-        model.last_event
+        let insert = model.end[last_was_insert].code(coder, event == Event::Insert);
+        model.last_event = if insert { Event::Insert } else { Event::Same };
+        self.symbols += u64::from(insert);
+        if insert { Event::Insert } else { Event::Same }
     }
 
     /// Whether the entries of this object or array are all of one kind.
@@ -328,7 +334,7 @@ impl Models {
             let mode = mode.get(&name).copied().unwrap_or(Mode::DEFAULT).code(coder);
             Box::new(int::Column::new(mode))
         });
-        column.code(coder, template, value)
+        column.code(coder, template, value, &mut self.trees)
     }
 
     fn leaf(&mut self, class: Class, leaf: Option<u8>) -> &mut LeafModel {
@@ -371,9 +377,9 @@ impl Models {
         leaf: Option<u8>,
         len_bytes: Option<u64>,
     ) -> Option<u64> {
-        let model = self.leaf(class, leaf);
+        let model = leaf_of(&mut self.classes[class as usize], leaf);
         let is_raw = model.raw.code(coder, len_bytes.is_some());
-        is_raw.then(|| model.raw_len.code(coder, len_bytes.unwrap_or(0)))
+        is_raw.then(|| model.raw_len.code(coder, len_bytes.unwrap_or(0), &mut self.trees))
     }
 
     /// Codes the symbols of a string; `None` if a reader finds more than `limit`.

@@ -178,11 +178,100 @@ fn a_damaged_payload_never_grows_past_its_result() {
 }
 
 #[test]
+fn crowds_of_classes_columns_and_lengths_survive() {
+    // Three levels of 16 keys each: more classes than are told apart, and a tree for each of them and more.
+    let object = |value: &dyn Fn(u64) -> String| {
+        let entries: Vec<_> = (0..16).map(|i| format!(r#""k{i:02}":{}"#, value(i))).collect();
+        format!("{{{}}}", entries.join(","))
+    };
+    let document = |shift: u64| {
+        object(&|a| {
+            object(&|b| {
+                object(&|c| {
+                    let i = a << 8 | b << 4 | c;
+                    let number = (i + shift).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (5 + i % 57);
+                    format!(r#"{{"n":{number},"s":"{}"}}"#, "x".repeat((i % 5) as usize))
+                })
+            })
+        })
+    };
+    check(Some(&document(0)), &document(1));
+    check(None, &document(2));
+}
+
+#[test]
+fn neighbours_of_any_length_survive() {
+    let long = |letter: &str, count: usize| letter.repeat(count);
+    for count in [4_095, 4_096, 4_097, 9_000] {
+        let keys = |middle: &str| {
+            format!(r#"{{"{}":1,{middle}"{}":2}}"#, long("a", count), long("b", count))
+        };
+        check(Some(&keys("")), &keys(&format!(r#""{}c":3,"b":4,"#, long("a", count))));
+        check(Some(&keys("")), &keys(&format!(r#""c{}":3,"b":4,"#, long("b", count))));
+        let value = |value: &str| format!(r#"{{"a":{value}}}"#);
+        let entries = vec![r#""a""#; count / 4].join(",");
+        check(Some(&value(&format!("[{entries}]"))), &value(&format!(r#"{{"x":[{entries}]}}"#)));
+    }
+}
+
+/// A payload that a writer would not write, since a reader refuses it.
+fn check_refused(base: Option<&str>, new: &str) {
+    let (base, new) = (base.map(str::as_bytes), new.as_bytes());
+    let (payload, symbols) = write(base, new).unwrap();
+    assert!(symbols > max_symbols(payload.len(), new.len()), "{symbols}");
+    let found = apply(base, &payload, new.len());
+    assert!(matches!(found, Err(Error::TooLarge { what: "the work", .. })));
+    assert!(matches!(encode(base, new), Err(Error::Declined { codec: Codec::Columnar, .. })));
+}
+
+#[test]
+fn new_entries_take_no_more_work_than_is_paid_for() {
+    let many = |entry: &str, count: usize| vec![entry; count].join(",");
+    check_refused(None, &format!("[{}]", many("7", 1 << 18)));
+    check_refused(None, &format!("[{}]", many("[]", 1 << 18)));
+    check_refused(Some("[1]"), &format!("[{}]", many("1", 1 << 18)));
+    check_refused(None, &format!(r#"{{"a":[{}]}}"#, many(r#"{"b":2}"#, 1 << 18)));
+    // The first snapshot of very many bins, in a few bytes.
+    let entry = |i: u32| format!(r#""bins-{i:05x}.json":{{"version":1}}"#);
+    let bins: Vec<_> = (0..1 << 18).map(entry).collect();
+    assert!(check(None, &format!(r#"{{"meta":{{{}}}}}"#, bins.join(","))) < 100);
+}
+
+#[test]
+fn an_old_entry_is_measured_once() {
+    // 60,000 new entries before one of eight megabytes, whose size each event depends on.
+    let base = format!(r#"[["{}"]]"#, "x".repeat(8 << 20));
+    let mut models = Models::new(Context { last_event: false, size: true }, Room::default());
+    let mut writer = coder::Writer::new();
+    let root = models::ROOT;
+    models.kind(&mut writer, root, || Some(1), true, models::Kind::Merge);
+    models.uniform(&mut writer, root, true);
+    let child = models::Children::new(root, true).of(&mut models, b"", models::Event::Insert);
+    for i in 0..60_000 {
+        models.event(&mut writer, root, 0, models::Event::Insert);
+        if i == 0 {
+            models.kind(&mut writer, child, || None, false, models::Kind::Merge);
+            models.array(&mut writer, child, true);
+            models.uniform(&mut writer, child, false);
+            models.event_at_end(&mut writer, child, models::Event::Same);
+        } else {
+            let same = models::Kind::Record(0, models::Leaves::Regular);
+            models.kind(&mut writer, child, || Some(0), true, same);
+        }
+    }
+    models.event(&mut writer, root, 0, models::Event::Same);
+    models.event_at_end(&mut writer, root, models::Event::Same);
+    let payload = [&[BY_SIZE][..], &writer.finish()].concat();
+    let new = format!("[{}{}", "[],".repeat(60_000), &base[1..]);
+    assert!(apply(Some(base.as_bytes()), &payload, new.len()).unwrap() == new.as_bytes());
+}
+
+#[test]
 fn strings_take_no_more_work_than_their_payload_pays_for() {
     // Zeros are implied behind a stream's end, so the shortest streams can name the longest strings.
     for stream in (0..=u16::MAX).step_by(257) {
         let [a, b] = stream.to_be_bytes();
-        if let Ok(found) = apply(None, &[0x70, a, b, b, b], 1 << 28) {
+        if let Ok(found) = apply(None, &[0x70, a, b, b, b], 1 << 20) {
             assert!(found.len() < 1 << 18, "{} bytes", found.len());
         }
     }

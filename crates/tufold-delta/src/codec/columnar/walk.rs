@@ -4,8 +4,9 @@ use super::int;
 use super::models::{
     self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
 };
+use super::neighbours::Around;
 use super::scan::{self, Cursor, Form, Leaves, Shape};
-use super::text::{self, Sorted};
+use super::text;
 use super::time;
 
 /// Deeper values are told as strings.
@@ -339,13 +340,10 @@ impl<'a> Walker<'a, '_> {
         if self.walk.unsorted {
             return;
         }
-        let symbols = |text: Option<&[u8]>| text::split(text.unwrap_or_default(), &mut Vec::new());
-        let sorted = if high.is_some() { Sorted::Between } else { Sorted::AfterLow };
-        let (Some(low), Some(key), Some(high)) = (symbols(low), symbols(Some(key)), symbols(high))
-        else {
-            return;
-        };
-        self.walk.unsorted = !text::Neighbours { low: &low, high: &high, sorted }.hold_for(&key);
+        let around = Around::new(None, low, high, false);
+        if let Some(key) = text::split(key, &mut Vec::new()) {
+            self.walk.unsorted = !around.neighbours().hold_for(&key);
+        }
     }
 }
 
