@@ -10,7 +10,7 @@ mod trusted;
 
 pub use bundle::{bundle, envelope};
 pub use cjson::cjson;
-pub use deltas::{bsdiff, columnar, container, full, json_patch, merge_patch, zstd};
+pub use deltas::{Pair, bsdiff, columnar, container, full, json_patch, merge_patch, pair, zstd};
 pub use lists::{change_list, debian, target_list};
 pub use roles::{root, snapshot, targets, timestamp};
 pub use trusted::trusted;

@@ -87,34 +87,69 @@ pub fn full(data: &[u8]) {
     codec(if gzip { Codec::FullGzip } else { Codec::FullZstd }, data);
 }
 
+/// Bytes as above, taken apart.
+struct Input<'a> {
+    what: u8,
+    len: u16,
+    base: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn read(data: &'a [u8]) -> Option<Self> {
+        let (&[what, low, high], data) = data.split_first_chunk()?;
+        let split = data.windows(2).position(|two| two == b"\n\n");
+        let (base, rest) = split.map_or((&[][..], data), |at| (&data[..at], &data[at + 2..]));
+        Some(Self { what, len: u16::from_le_bytes([low, high]), base, rest })
+    }
+
+    fn has_base(&self) -> bool {
+        self.what & 4 != 0
+    }
+
+    /// The documents that two runs of the program write.
+    fn written(&self) -> Pair {
+        let mut program = self.base.to_vec();
+        let old = self.has_base().then(|| Program::run(&program));
+        for change in self.rest.chunks_exact(2).take(16) {
+            if let Some(byte) = program.get_mut(usize::from(change[0])) {
+                *byte = change[1];
+            }
+        }
+        (old, Program::run(&program))
+    }
+}
+
+/// A base, if there is one, and a new document.
+pub type Pair = (Option<Vec<u8>>, Vec<u8>);
+
+/// The documents in an input of a codec's target, if it holds any.
+pub fn pair(data: &[u8]) -> Option<Pair> {
+    let input = Input::read(data)?;
+    match input.what & 3 {
+        2 => Some((input.has_base().then(|| input.base.to_vec()), input.rest.to_vec())),
+        3 => Some(input.written()),
+        _ => None,
+    }
+}
+
 fn codec(codec: Codec, data: &[u8]) {
-    let Some((&[what, low, high], data)) = data.split_first_chunk() else { return };
-    let len = u16::from_le_bytes([low, high]);
-    let split = data.windows(2).position(|two| two == b"\n\n");
-    let (base, rest) = split.map_or((&[][..], data), |at| (&data[..at], &data[at + 2..]));
-    let given = (what & 4 != 0).then_some(base);
-    match what & 3 {
-        0 => hostile(codec, given, rest, len),
-        1 => hostile(codec, given, &packed(codec, rest), len),
+    let Some(input) = Input::read(data) else { return };
+    let base = input.has_base().then_some(input.base);
+    match input.what & 3 {
+        0 => hostile(codec, base, input.rest, input.len),
+        1 => hostile(codec, base, &packed(codec, input.rest), input.len),
         2 => {
-            let carried = round_trip(codec, given, rest);
+            let carried = round_trip(codec, base, input.rest);
             let bytes =
                 matches!(codec, Codec::Zstd | Codec::Bsdiff | Codec::FullZstd | Codec::FullGzip);
             assert!(carried || !bytes, "{codec} carries any bytes");
         }
         _ => {
-            let mut program = base.to_vec();
-            let old = Program::run(&program);
-            for change in rest.chunks_exact(2).take(16) {
-                if let Some(byte) = program.get_mut(usize::from(change[0])) {
-                    *byte = change[1];
-                }
-            }
-            let new = Program::run(&program);
-            let old = (what & 4 != 0).then_some(old.as_slice());
-            let carried = round_trip(codec, old, &new);
+            let (old, new) = input.written();
+            let carried = round_trip(codec, old.as_deref(), &new);
             // Raw control characters are canonical and no JSON.
-            let json = old.into_iter().chain([&new[..]]).all(is_json);
+            let json = old.as_deref().into_iter().chain([&new[..]]).all(is_json);
             let may_decline = codec == Codec::MergePatch || codec == Codec::JsonPatch && !json;
             assert!(carried || may_decline, "{codec} carries {}", new.escape_ascii());
         }
