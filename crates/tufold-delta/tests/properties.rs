@@ -1,6 +1,8 @@
 //! What holds for every pair of documents and every delta.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 use tufold_delta::{Codec, EncodeOptions, Error, Limits, apply, encode, encode_smallest};
@@ -78,6 +80,29 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What an entry of a map says.
+type Said = (u32, u8, String);
+
+/// A snapshot's or bin's map, and what becomes of some of its entries.
+fn change() -> impl Strategy<Value = (BTreeMap<u16, Said>, BTreeMap<u16, Option<Said>>)> {
+    let said = || (0_u32..5_000, 0_u8..28, prop_oneof!["[a-c]{0,6}", "[0-9a-f]{32}"]);
+    let key = || 0_u16..120;
+    (
+        prop::collection::btree_map(key(), said(), 0..60),
+        prop::collection::btree_map(key(), prop::option::of(said()), 0..30),
+    )
+}
+
+fn map_text(map: &BTreeMap<u16, Said>) -> String {
+    let entry = |(key, (version, day, text)): (&u16, &Said)| {
+        format!(
+            r#""p/{key:03}-x.json":{{"at":"2026-11-{:02}T00:00:00Z","text":"{text}","version":{version}}}"#,
+            day + 1
+        )
+    };
+    format!(r#"{{"m":{{{}}},"v":1}}"#, map.iter().map(entry).collect::<Vec<_>>().join(","))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -90,6 +115,20 @@ proptest! {
     fn any_json_survives(base in prop::option::of(json()), new in json()) {
         let text = |value: &Value| value.to_string().into_bytes();
         check(base.as_ref().map(text).as_deref(), &text(&new));
+    }
+
+    #[test]
+    fn changed_maps_survive((old, edits) in change()) {
+        let mut new = old.clone();
+        for (key, said) in edits {
+            match said {
+                Some(said) => drop(new.insert(key, said)),
+                None => drop(new.remove(&key)),
+            }
+        }
+        let (old, new) = (map_text(&old), map_text(&new));
+        check(Some(old.as_bytes()), new.as_bytes());
+        prop_assert!(encode(Codec::Columnar, Some(old.as_bytes()), new.as_bytes(), &OPTIONS).is_ok());
     }
 
     #[test]
