@@ -1,6 +1,7 @@
 //! What PROTOCOL.md and FORMAT.md say agrees with implementations in Python that were written from
 //! their texts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -44,8 +45,11 @@ fn python_applies_the_deltas_of_bundles_and_of_the_fuzz_corpus() {
     let dir = tempdir().expect("a temporary folder");
     let (mut paths, mut count) = (Vec::new(), 0);
     let mut pairs = bundled();
-    for entry in fs::read_dir(project_dir().join("tests/fuzz/corpus/columnar")).unwrap() {
-        pairs.extend(pair(&fs::read(entry.unwrap().path()).unwrap()));
+    for target in ["columnar", "zstd", "bsdiff", "json_patch", "merge_patch"] {
+        let corpus = project_dir().join("tests/fuzz/corpus").join(target);
+        for entry in fs::read_dir(corpus).unwrap() {
+            pairs.extend(pair(&fs::read(entry.unwrap().path()).unwrap()));
+        }
     }
     for (base, new) in pairs {
         let delta = encode(Codec::Columnar, base.as_deref(), &new, &EncodeOptions::default());
@@ -59,23 +63,23 @@ fn python_applies_the_deltas_of_bundles_and_of_the_fuzz_corpus() {
         paths.extend([write("delta", &delta), write("new", &new)]);
         count += 1;
     }
-    assert!(count > 50, "{count} deltas");
+    assert!(count > 60, "{count} deltas");
     assert_eq!(clients.python("delta.py", paths, ""), format!("{count} deltas\n"));
 }
 
 /// What the two deltas of each bundle in the vectors go between.
-fn bundled() -> Vec<Pair> {
+fn bundled() -> BTreeSet<Pair> {
     let vectors = project_dir().join("crates/tufold-meta/tests/vectors/bundles.json");
     let vectors: Value =
         serde_json::from_slice(&fs::read(vectors).expect("vectors")).expect("JSON");
     let bytes = |value: &Value| value.as_str().expect("text").as_bytes().to_vec();
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeSet::new();
     for step in vectors["bundles"].as_array().expect("bundles") {
         let snapshot: Value =
             serde_json::from_slice(&bytes(&step["old"]["snapshot"])).expect("JSON");
         let signed = snapshot["signed"].to_string().into_bytes();
-        pairs.push((Some(signed), bytes(&step["outline"])));
-        pairs.push((Some(bytes(&step["flattened_old"])), bytes(&step["flattened_new"])));
+        pairs.insert((Some(signed), bytes(&step["outline"])));
+        pairs.insert((Some(bytes(&step["flattened_old"])), bytes(&step["flattened_new"])));
     }
     pairs
 }
