@@ -10,6 +10,11 @@ use crate::{Codec, Error};
 const BAD_BASE: Error = Error::Damaged("the prediction is not JSON");
 const BAD_PATCH: Error = Error::Damaged("its patch is not one that it could have");
 
+/// Opening brackets and commas in a patch: one for so many bytes of the prediction and the result, and some for nothing.
+/// A patch that replaces each version in a snapshot has one for 15 bytes.
+const BYTES_PER_MARK: u64 = 8;
+const FREE_MARKS: u64 = 4_096;
+
 /// Operations that go deeper could, one on the other, nest values deeper than a stack is high.
 const MAX_PATH_TOKENS: usize = 128;
 /// Elements that all additions to arrays and removals from them may move: some tenths of a second.
@@ -40,8 +45,13 @@ pub(super) fn apply(
     payload: &[u8],
     result_len: usize,
 ) -> Result<Vec<u8>, Error> {
-    let limit = 4 * (base.map_or(0, <[u8]>::len) as u64 + result_len as u64) + (1 << 16);
-    let patch = zstandard::unpack(payload, limit)?;
+    let both = base.map_or(0, <[u8]>::len) as u64 + result_len as u64;
+    let patch = zstandard::unpack(payload, 4 * both + (1 << 16))?;
+    // Some bytes of text can make a thousand of a tree.
+    let marks = patch.iter().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count() as u64;
+    if marks > both / BYTES_PER_MARK + FREE_MARKS {
+        return Err(BAD_PATCH);
+    }
     let mut value = base.map_or(Ok(Value::Null), serde_json::from_slice).map_err(|_| BAD_BASE)?;
     if codec == Codec::JsonPatch {
         let patch: Patch = serde_json::from_slice(&patch).map_err(|_| BAD_PATCH)?;
@@ -207,7 +217,7 @@ mod tests {
 
     #[test]
     fn patches_that_move_an_array_again_and_again_are_refused() {
-        let base = format!("[{}0]", "0,".repeat(100_000));
+        let base = format!("[{}0]", "100000000000,".repeat(100_000));
         let patch = |count: usize| {
             let add = r#"{"op":"add","path":"/0","value":1}"#;
             format!("[{}]", vec![add; count].join(","))
@@ -218,6 +228,15 @@ mod tests {
         };
         assert!(found(100).is_ok());
         assert_eq!(found(1_000), Err(BAD_PATCH));
+    }
+
+    #[test]
+    fn patches_that_make_a_forest_are_refused() {
+        for tree in ["0", "{}", "[]", r#"{"":0}"#] {
+            let forest = format!(r#"{{"a":[{}0]}}"#, format!("{tree},").repeat(8_000));
+            let payload = zstandard::pack(forest.as_bytes(), 3, Codec::MergePatch).unwrap();
+            assert_eq!(apply(Codec::MergePatch, Some(b"{}"), &payload, 1_000), Err(BAD_PATCH));
+        }
     }
 
     #[test]
