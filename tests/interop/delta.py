@@ -72,22 +72,27 @@ def fingerprint(document):
     return None if document is None else (len(document), blake3(document)[:4])
 
 
-def take_fingerprint(data):
-    length = take_number(data)
-    return (length - 1, take(data, 4)) if length else None
+def take_growth(data):
+    number = take_number(data)
+    return number >> 1 if number % 2 == 0 else -(number + 1 >> 1)
 
 
 def apply(prediction, delta):
     data = bytearray(delta)
-    if take(data, 3) != b"TF\xd1":
+    if take(data, 2) != b"TF":
         raise Damaged("not a delta")
-    codec, _kind = take(data, 2)
-    needed, result = take_fingerprint(data), take_fingerprint(data)
-    if take_number(data) != len(data) or result is None:
+    form, _kind = take(data, 2)
+    if form >> 4 != 0xD:
+        raise Damaged("format version")
+    length = take_number(data)
+    needed = (length - 1, take(data, 4)) if length else None
+    growth = take_growth(data)
+    result = ((needed[0] if needed else 0) + growth, take(data, 4))
+    if take_number(data) != len(data) or result[0] < 0:
         raise Damaged("length")
     if needed != fingerprint(prediction):
         raise Damaged("another prediction")
-    decode = {1: columnar, 7: gzip}.get(codec)
+    decode = {1: columnar, 7: gzip}.get(form & 15)
     if decode is None:
         raise Damaged("codec")
     found = decode(prediction, bytes(data), result[0])

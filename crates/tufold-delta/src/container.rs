@@ -4,8 +4,8 @@ use crate::{Codec, Error, Fingerprint, varint};
 
 /// The first two bytes of every delta.
 const MAGIC: [u8; 2] = *b"TF";
-/// The third: format version 1.
-const VERSION: u8 = 0xd1;
+/// The upper half of the third: format version 1. The lower half is the codec.
+const VERSION: u8 = 0xd0;
 
 /// What a delta says of itself before its payload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,24 +28,21 @@ impl Header {
     /// # Errors
     /// `NotADelta`, `Unsupported`, `Truncated` or `Damaged`.
     pub fn parse(delta: &[u8]) -> Result<(Self, &[u8]), Error> {
-        if delta.len() < 5 && delta.starts_with(&MAGIC[..delta.len().min(2)]) {
-            return Err(Error::Truncated { needed: 5, found: delta.len() as u64 });
+        if delta.len() < 4 && delta.starts_with(&MAGIC[..delta.len().min(2)]) {
+            return Err(Error::Truncated { needed: 4, found: delta.len() as u64 });
         }
         let Some(mut rest) = delta.strip_prefix(&MAGIC) else {
             return Err(Error::NotADelta { found: delta[..delta.len().min(3)].to_vec() });
         };
-        let version = take::<1>(&mut rest)?[0];
-        if version != VERSION {
-            return Err(Error::Unsupported { what: "format version", value: version });
+        let [form, prediction_kind] = take::<2>(&mut rest)?;
+        if form & 0xf0 != VERSION {
+            return Err(Error::Unsupported { what: "format version", value: form });
         }
-        let [number, prediction_kind] = take::<2>(&mut rest)?;
+        let number = form & 0x0f;
         let codec = Codec::from_number(number)
             .ok_or(Error::Unsupported { what: "codec", value: number })?;
-        let prediction = read_fingerprint(&mut rest)?;
-        let result = read_fingerprint(&mut rest)?;
-        if result.len_bytes.is_none() {
-            return Err(Error::Damaged("it has no result"));
-        }
+        let prediction = read_prediction(&mut rest)?;
+        let result = read_result(&mut rest, prediction)?;
         let payload_len_bytes = varint::read(&mut rest)?;
         let found = rest.len() as u64;
         match found.cmp(&payload_len_bytes) {
@@ -58,12 +55,19 @@ impl Header {
     }
 
     /// The whole delta around `payload`; the payload's length is taken from it.
-    pub(crate) fn around(&self, payload: &[u8]) -> Vec<u8> {
+    pub fn around(&self, payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(payload.len() + 32);
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, self.codec.number(), self.prediction_kind]);
-        write_fingerprint(&mut out, self.prediction);
-        write_fingerprint(&mut out, self.result);
+        out.extend_from_slice(&[VERSION | self.codec.number(), self.prediction_kind]);
+        let (old, new) = (self.prediction.len_bytes, self.result.len_bytes.unwrap_or(0));
+        // No document in memory has 2^63 bytes.
+        varint::write(&mut out, old.map_or(0, |len| len + 1));
+        if old.is_some() {
+            out.extend_from_slice(&self.prediction.cut_digest);
+        }
+        let growth = new.wrapping_sub(old.unwrap_or(0)).cast_signed();
+        varint::write(&mut out, (growth << 1 ^ growth >> 63).cast_unsigned());
+        out.extend_from_slice(&self.result.cut_digest);
         varint::write(&mut out, payload.len() as u64);
         out.extend_from_slice(payload);
         out
@@ -78,16 +82,22 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
     Ok(*head)
 }
 
-fn read_fingerprint(bytes: &mut &[u8]) -> Result<Fingerprint, Error> {
-    let Some(len) = varint::read(bytes)?.checked_sub(1) else { return Ok(Fingerprint::of(None)) };
-    Ok(Fingerprint { len_bytes: Some(len), cut_digest: take(bytes)? })
+fn read_prediction(bytes: &mut &[u8]) -> Result<Fingerprint, Error> {
+    match varint::read(bytes)? {
+        0 => Ok(Fingerprint::of(None)),
+        len if len > 1 << 63 => Err(Error::Damaged("the prediction is longer than any file")),
+        len => Ok(Fingerprint { len_bytes: Some(len - 1), cut_digest: take(bytes)? }),
+    }
 }
 
-fn write_fingerprint(out: &mut Vec<u8>, fingerprint: Fingerprint) {
-    let Some(len) = fingerprint.len_bytes else { return out.push(0) };
-    // No document in memory has 2^64 - 1 bytes.
-    varint::write(out, len.saturating_add(1));
-    out.extend_from_slice(&fingerprint.cut_digest);
+/// The result's length is told by how much longer it is than the prediction, times two, or by how much
+/// shorter, times two less one.
+fn read_result(bytes: &mut &[u8], prediction: Fingerprint) -> Result<Fingerprint, Error> {
+    let growth = varint::read(bytes)?;
+    let growth = (growth >> 1).cast_signed() ^ -(growth & 1).cast_signed();
+    let len = prediction.len_bytes.unwrap_or(0).checked_add_signed(growth);
+    let len = len.ok_or(Error::Damaged("the result is shorter than nothing"))?;
+    Ok(Fingerprint { len_bytes: Some(len), cut_digest: take(bytes)? })
 }
 
 #[cfg(test)]
@@ -118,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn overhead_of_a_half_megabyte_document_is_20_bytes() {
+    fn overhead_of_a_half_megabyte_document_is_17_bytes() {
         let document = vec![b' '; 533_141];
         let header = Header {
             codec: Codec::Columnar,
@@ -127,7 +137,7 @@ mod tests {
             result: Fingerprint::of(Some(&document)),
             payload_len_bytes: 0,
         };
-        assert_eq!(header.around(&[]).len(), 20);
+        assert_eq!(header.around(&[]).len(), 17);
     }
 
     #[test]
@@ -141,12 +151,17 @@ mod tests {
             change(&mut delta);
             Header::parse(&delta).unwrap_err()
         };
-        assert_eq!(parse(|d| d[0] = b'<'), Error::NotADelta { found: vec![b'<', b'F', VERSION] });
         assert_eq!(
-            parse(|d| d[2] = 0xd2),
-            Error::Unsupported { what: "format version", value: 0xd2 }
+            parse(|d| d[0] = b'<'),
+            Error::NotADelta { found: vec![b'<', b'F', VERSION | 1] }
         );
-        assert_eq!(parse(|d| d[3] = 99), Error::Unsupported { what: "codec", value: 99 });
+        assert_eq!(
+            parse(|d| d[2] = 0xe1),
+            Error::Unsupported { what: "format version", value: 0xe1 }
+        );
+        assert_eq!(parse(|d| d[2] = 0xd9), Error::Unsupported { what: "codec", value: 9 });
+        // 3 bytes longer than 3, and then 4 shorter.
+        assert!(parse(|d| d[9] = 7).to_string().contains("shorter than nothing"));
         assert!(matches!(parse(|d| d.push(0)), Error::Damaged(_)));
     }
 }

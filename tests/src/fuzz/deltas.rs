@@ -163,19 +163,15 @@ fn is_json(text: &[u8]) -> bool {
 /// A container of the right base around a payload of anything. Its result has a digest that hardly
 /// any document has.
 fn hostile(codec: Codec, base: Option<&[u8]>, payload: &[u8], len: u16) {
-    let mut delta = b"TF\xd1".to_vec();
-    delta.extend_from_slice(&[codec.number(), 0]);
     let result = Fingerprint { len_bytes: Some(len.into()), cut_digest: [0; 4] };
-    for fingerprint in [Fingerprint::of(base), result] {
-        let Some(len) = fingerprint.len_bytes else {
-            delta.push(0);
-            continue;
-        };
-        write_number(len + 1, &mut delta);
-        delta.extend_from_slice(&fingerprint.cut_digest);
-    }
-    write_number(payload.len() as u64, &mut delta);
-    delta.extend_from_slice(payload);
+    let header = Header {
+        codec,
+        prediction_kind: 0,
+        prediction: Fingerprint::of(base),
+        result,
+        payload_len_bytes: payload.len() as u64,
+    };
+    let delta = header.around(payload);
     match apply(base, &delta, &Limits::default()) {
         Ok(found) => assert_eq!(Fingerprint::of(Some(&found)), result),
         Err(Error::NotADelta { .. } | Error::WrongBase { .. } | Error::Declined { .. }) => {

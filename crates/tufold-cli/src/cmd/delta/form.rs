@@ -3,8 +3,9 @@
 use anyhow::Context;
 use tufold_meta::{Bundle, Envelope};
 
-/// What every delta begins with.
-const DELTA: &[u8] = b"TF\xd1";
+/// What every delta begins with; the upper half of the next byte is the version of the format.
+const DELTA: &[u8] = b"TF";
+const VERSION: u8 = 0xd0;
 
 /// A file by what is in it, whatever its name.
 pub(super) enum Form<'f> {
@@ -45,7 +46,11 @@ impl<'f> Form<'f> {
 /// follows at once only if that is 0 or 1.
 fn is_bundle(file: &[u8]) -> bool {
     let last = file.iter().position(|byte| byte & 0x80 == 0).unwrap_or(0);
-    file.first().is_some_and(|&first| first > 1) && file[last + 1..].starts_with(DELTA)
+    file.first().is_some_and(|&first| first > 1) && is_delta(&file[last + 1..])
+}
+
+fn is_delta(bytes: &[u8]) -> bool {
+    bytes.starts_with(DELTA) && bytes.get(2).is_some_and(|form| form & 0xf0 == VERSION)
 }
 
 #[cfg(test)]
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn forms_are_told_by_their_first_bytes() {
-        let delta = b"TF\xd1\x01\x00";
+        let delta = b"TF\xd1\x00\x00";
         let after = |head: &[u8]| [head, delta.as_slice()].concat();
         check(delta, "delta");
         check(b"T", "delta");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::coder::Coder;
 use super::models::{
-    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
+    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, OldKeys, ROOT, Unit,
 };
 use super::neighbours::Around;
 use super::out::Out;
@@ -386,14 +386,13 @@ impl<C: Coder> Decoder<'_, C> {
     }
 
     fn train(&mut self, level: &mut Level<'_>) -> Result<(), Error> {
-        let base = self.base;
         let Some(old) = &level.old else { return Ok(()) };
-        let (window, keys) = match &mut level.training {
-            Some(training) => training,
-            None => level.training.insert((Window::new(), old.clone().keys().ok_or(MALFORMED)?)),
+        let keys = match &mut level.old_keys {
+            Some(keys) => keys,
+            None => level.old_keys.insert(OldKeys::new(old.clone().keys().ok_or(MALFORMED)?)),
         };
-        let range = window.next(level.passed, |i| keys[i].len(), keys.len());
-        self.models.train(level.class, keys[range].iter().map(|key| &base[key.clone()]));
+        let room = self.models.room;
+        self.models.train(level.class, keys.around(level.passed, room));
         self.check_work()
     }
 }
@@ -411,7 +410,7 @@ struct Level<'a> {
     written: usize,
     /// At the first old entry.
     old: Option<Cursor<'a>>,
-    training: Option<(Window, Vec<Range<usize>>)>,
+    old_keys: Option<OldKeys<'a>>,
 }
 
 impl Level<'_> {
@@ -426,7 +425,7 @@ impl Level<'_> {
             passed: 0,
             written: 0,
             old: None,
-            training: None,
+            old_keys: None,
         }
     }
 }

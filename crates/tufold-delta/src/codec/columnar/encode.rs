@@ -35,7 +35,6 @@ fn symbols(op: &Op<'_>) -> usize {
     // A path with a digest in it has about half as many symbols as characters.
     match op {
         Op::Text(op) => op.text.len() / 2,
-        Op::Train { keys, .. } => keys.iter().map(|key| key.len() / 2).sum(),
         _ => 0,
     }
 }
@@ -115,7 +114,7 @@ impl Costs {
 }
 
 /// Codes all operations. Returns the raw bytes and the stream; `None` if a string is too long for the model.
-pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
+pub(super) fn code(models: &mut Models, walk: &mut Walk<'_>) -> (Vec<u8>, Vec<u8>) {
     let mut writer = Writer::new();
     let mut raw = Vec::new();
     let mut form = Leaves::Regular;
@@ -156,7 +155,10 @@ pub(super) fn code(models: &mut Models, walk: &Walk<'_>) -> (Vec<u8>, Vec<u8>) {
             Op::Text(op) => {
                 code_text(models, &mut writer, &mut raw, op, walk.unsorted);
             }
-            Op::Train { class, keys } => models.train(*class, keys.iter().copied()),
+            Op::Train { class, keys, index } => {
+                let room = models.room;
+                models.train(*class, walk.old_keys[*keys].around(*index, room));
+            }
         }
     }
     (raw, writer.finish())

@@ -12,8 +12,9 @@ pub(super) fn squash(position: i32) -> u32 {
 }
 
 /// The position of a probability of 65,536.
-pub(super) fn stretch(probability: u32) -> i32 {
-    i32::from(STRETCH[(probability >> 4).min(4_095) as usize])
+pub(super) const fn stretch(probability: u32) -> i16 {
+    let index = (probability >> 4) as usize;
+    STRETCH[if index < 4_096 { index } else { 4_095 }]
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "all values are below 65,536")]
@@ -95,46 +96,62 @@ const SHARES: [u32; SLOWEST] = {
     table
 };
 
-/// Weighs `N` positions; one set of weights for each context.
+/// What two four-bit counts (of zeros, of ones) mean, as a position: each side starts with 0.3.
+#[expect(clippy::cast_possible_truncation, reason = "an index has eight bits")]
+pub(super) const MEANING: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut counts = 0;
+    while counts < 256 {
+        let (zeros, ones) = (counts as u32 >> 4, counts as u32 & 15);
+        table[counts] = stretch(65_536 * (10 * ones + 3) / (10 * (zeros + ones) + 6));
+        counts += 1;
+    }
+    table
+};
+
+/// Positions to be weighed, the rest being zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inputs(pub(super) [i16; 16]);
+
+/// Weighs positions; one set of weights for each context.
 #[derive(Debug)]
-pub(super) struct Mixer<const N: usize> {
-    weights: Vec<[i32; N]>,
+pub(super) struct Mixer {
+    /// Of 16,384.
+    weights: Vec<[i16; 16]>,
     rates: Vec<i32>,
 }
 
-impl<const N: usize> Mixer<N> {
-    pub(super) fn new(contexts: usize, first_weight: i32) -> Self {
-        Self { weights: vec![[first_weight; N]; contexts], rates: vec![FIRST_RATE; contexts] }
+impl Mixer {
+    pub(super) fn new(contexts: usize) -> Self {
+        Self { weights: vec![[FIRST_WEIGHT; 16]; contexts], rates: vec![FIRST_RATE; contexts] }
     }
 
     #[inline]
-    pub(super) fn position(&self, context: usize, inputs: &[i32; N]) -> i32 {
-        let weights = &self.weights[context];
+    pub(super) fn position(&self, context: usize, inputs: &Inputs) -> i32 {
         let mut sum = 0_i32;
-        for i in 0..N {
-            // Inputs have 12 bits and weights rarely 20; should a sum wrap, it wraps on both sides.
-            sum = sum.wrapping_add(inputs[i].wrapping_mul(weights[i] >> 4));
+        for (x, w) in inputs.0.iter().zip(&self.weights[context]) {
+            sum += i32::from(*x) * i32::from(*w);
         }
-        (sum >> 12).clamp(-END, END)
+        (sum >> 14).clamp(-END, END)
     }
 
     /// Moves the weights by how wrong `probability` (of one, in 65,536) was.
     #[inline]
-    pub(super) fn learn(&mut self, context: usize, inputs: &[i32; N], probability: u32, bit: bool) {
+    pub(super) fn learn(&mut self, context: usize, inputs: &Inputs, probability: u32, bit: bool) {
         let rate = &mut self.rates[context];
-        let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 10;
-        *rate = (*rate - (*rate >> 6)).max(LAST_RATE);
-        let weights = &mut self.weights[context];
-        for i in 0..N {
-            let step = (inputs[i] * error + (1 << 11)) >> 12;
-            weights[i] = weights[i].wrapping_add(step);
+        let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 11;
+        *rate = (*rate - (*rate >> 7)).max(LAST_RATE);
+        for (x, w) in inputs.0.iter().zip(&mut self.weights[context]) {
+            let step = (i32::from(*x) * error + (1 << 12)) >> 13;
+            *w = w.saturating_add(step as i16);
         }
     }
 }
 
 /// Learning falls from the first rate to the last while a set of weights is used.
-const FIRST_RATE: i32 = 900;
-const LAST_RATE: i32 = 140;
+const FIRST_RATE: i32 = 1_500;
+const LAST_RATE: i32 = 200;
+const FIRST_WEIGHT: i16 = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +168,7 @@ mod tests {
     #[test]
     fn stretch_undoes_squash() {
         for p in (64..65_472).step_by(16) {
-            let back = i64::from(squash(stretch(p)));
+            let back = i64::from(squash(stretch(p).into()));
             assert!((back - i64::from(p)).abs() < 80, "{p} {back}");
         }
     }

@@ -56,9 +56,9 @@ fn declined(why: &'static str) -> Error {
 /// The payload, and how many symbols a reader will count.
 fn write(base: Option<&[u8]>, new: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let mut models = Models::new(Context::default(), Room::default());
-    let walk = walk::walk(base, new, &mut models).ok_or(declined("it is not compact JSON"))?;
+    let mut walk = walk::walk(base, new, &mut models).ok_or(declined("it is not compact JSON"))?;
     encode::choose(&mut models, &walk);
-    let (raw, stream) = encode::code(&mut models, &walk);
+    let (raw, stream) = encode::code(&mut models, &mut walk);
     let mut flags = models.room.number() << ROOM_SHIFT;
     for (flag, set) in [
         (BY_LAST_EVENT, models.context.last_event),
@@ -82,7 +82,9 @@ pub(crate) fn apply(
     payload: &[u8],
     result_len: usize,
 ) -> Result<Vec<u8>, Error> {
-    let Some(parts) = Parts::split(payload, result_len)? else { return unchanged(base, result_len) };
+    let Some(parts) = Parts::split(payload, result_len)? else {
+        return unchanged(base, result_len);
+    };
     let decoder = parts.decoder(base, Reader::new(parts.stream), result_len);
     Ok(decoder.run(base.is_some())?.0)
 }
@@ -137,7 +139,8 @@ impl<'p> Parts<'p> {
         }
         let context =
             Context { last_event: flags & BY_LAST_EVENT != 0, size: flags & BY_SIZE != 0 };
-        let (unsorted, max_symbols) = (flags & UNSORTED != 0, max_symbols(payload.len(), result_len));
+        let (unsorted, max_symbols) =
+            (flags & UNSORTED != 0, max_symbols(payload.len(), result_len));
         Ok(Some(Self { context, room, unsorted, raw, stream, max_symbols }))
     }
 

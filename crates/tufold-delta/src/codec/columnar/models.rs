@@ -400,7 +400,7 @@ impl Models {
     }
 
     /// Learns the keys of an object before a new one is coded.
-    pub(super) fn train<'a>(&mut self, class: Class, keys: impl IntoIterator<Item = &'a [u8]>) {
+    pub(super) fn train(&mut self, class: Class, keys: &[&[u8]]) {
         let mut low = Vec::new();
         for key in keys {
             let Some(symbols) = text::split(key, &mut Vec::new()) else { continue };
@@ -448,45 +448,41 @@ fn column(class: Class, leaf: Option<u8>) -> u32 {
     class << 5 | leaf.map_or(31, u32::from)
 }
 
-/// Which of an object's old keys are learned before each new one: many around the first, then a few around each.
+/// The keys of an old object, of which some are learned before each new one: many around the first, then a few around
+/// each.
 #[derive(Debug)]
-pub(super) struct Window {
-    /// Old keys before this one are learned or passed.
+pub(super) struct OldKeys<'a> {
+    keys: Vec<&'a [u8]>,
+    /// Keys before this one are learned or passed.
     learned_to: usize,
     started: bool,
 }
 
-/// Bytes of keys learned at the first new key.
-const FIRST_BYTES: usize = 2 * 1024;
-/// Keys learned around each later one.
-const NEAR: usize = 4;
+/// Keys learned on either side of each later one.
+const NEAR: usize = 2;
 
-impl Window {
-    pub(super) fn new() -> Self {
-        Self { learned_to: 0, started: false }
+impl<'a> OldKeys<'a> {
+    pub(super) fn new(keys: Vec<&'a [u8]>) -> Self {
+        Self { keys, learned_to: 0, started: false }
     }
 
-    /// The keys to learn before a new one that comes ahead of old key `index`; `lens` are all the keys' lengths.
-    pub(super) fn next(
-        &mut self,
-        index: usize,
-        lens: impl Fn(usize) -> usize,
-        count: usize,
-    ) -> std::ops::Range<usize> {
+    /// The keys to learn before a new one that comes ahead of old key `index`.
+    pub(super) fn around(&mut self, index: usize, room: Room) -> &[&'a [u8]] {
+        let count = self.keys.len();
         let (mut from, mut to) = (index.saturating_sub(NEAR), (index + NEAR).min(count));
         if !self.started {
             self.started = true;
-            let mut room = FIRST_BYTES;
+            let mut bytes = room.first_bytes();
             let mut grow = true;
             while grow {
                 grow = false;
-                if from > 0 && lens(from - 1) <= room {
+                if from > 0 && self.keys[from - 1].len() <= bytes {
                     from -= 1;
-                    room -= lens(from);
+                    bytes -= self.keys[from].len();
                     grow = true;
                 }
-                if to < count && lens(to) <= room {
-                    room -= lens(to);
+                if to < count && self.keys[to].len() <= bytes {
+                    bytes -= self.keys[to].len();
                     to += 1;
                     grow = true;
                 }
@@ -494,6 +490,6 @@ impl Window {
         }
         let range = from.max(self.learned_to)..to.max(self.learned_to);
         self.learned_to = range.end;
-        range
+        &self.keys[range]
     }
 }

@@ -3,7 +3,7 @@
 //! Long runs of hex digits are taken out first: they hold no pattern, and leave as raw bytes.
 
 use super::coder::Coder;
-use super::mix::{Chance, Mixer, squash, stretch};
+use super::mix::{Chance, Inputs, MEANING, Mixer, squash, stretch};
 
 /// Ends a string.
 const END: u8 = 0;
@@ -141,22 +141,36 @@ pub(super) enum Sorted {
     No,
 }
 
-const HASHED: usize = 9;
-const MATCHES: usize = 4;
-const INPUTS: usize = HASHED + MATCHES + 1;
+/// Contexts that are looked up by their hash.
+const HASHED: usize = 6;
+/// Places where the string is expected to go on as another one did.
+const MATCHES: usize = 3;
+const BIAS: usize = HASHED + MATCHES;
 
-/// How many symbols a model has room for; the writer says, since it alone knows how many there will be.
+/// Weights are kept for so many degrees of trust in the low neighbour.
+const TRUST_SETS: usize = 4;
+
+fn trust_set(low: Option<(u8, usize)>) -> usize {
+    match low.map(|(_, trust)| trust & 31) {
+        None => 0,
+        Some(0..=2) => 1,
+        Some(3..=11) => 2,
+        Some(_) => 3,
+    }
+}
+
+/// How much a model learns and keeps; the writer says, since it alone knows how much there is to code.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Room(u8);
 
 impl Room {
-    /// The largest room takes 4.7 MB.
-    pub(super) const LARGEST: u8 = 7;
+    /// The largest room takes 3.2 MB.
+    pub(super) const LARGEST: u8 = 5;
 
-    /// Enough for so many symbols, or the largest.
+    /// For so many symbols to be coded.
     pub(super) fn for_symbols(symbols: usize) -> Self {
-        let bits = symbols.max(1).ilog2().clamp(7, 7 + u32::from(Self::LARGEST));
-        Self(u8::try_from(bits - 7).unwrap_or(Self::LARGEST))
+        let level = symbols.max(1).ilog2().saturating_sub(6);
+        Self(u8::try_from(level).map_or(Self::LARGEST, |level| level.min(Self::LARGEST)))
     }
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -166,6 +180,11 @@ impl Room {
     pub(super) fn number(self) -> u8 {
         self.0
     }
+
+    /// Bytes of old keys to be learned before the first new one.
+    pub(super) fn first_bytes(self) -> usize {
+        1_024 << self.0.min(2)
+    }
 }
 
 /// What is learned from all the strings of a document.
@@ -174,28 +193,19 @@ pub(super) struct Model {
     /// For each hashed context and half of a symbol a check byte, then two four-bit counts for each bit.
     buckets: Vec<[u8; 16]>,
     bucket_bits: u32,
-    /// What the counts have turned out to mean.
-    meaning: Vec<Chance>,
     matches: Vec<Chance>,
     beyond_ascii: Chance,
-    by_match: Mixer<INPUTS>,
-    by_place: Mixer<INPUTS>,
-    last_stage: Vec<Chance>,
+    mixer: Mixer,
     past: Vec<u8>,
     seen_at: Vec<u32>,
 }
 
 impl Model {
     pub(super) fn new(room: Room) -> Self {
-        let bucket_bits = 8 + u32::from(room.0);
-        let by_counts = (0..256).map(|counts: u32| {
-            let (zeros, ones) = (counts >> 4, counts & 15);
-            Chance::new((65_536 * (5 * ones + 2) / (5 * (zeros + ones) + 4)).min(65_535), 6)
-        });
+        let bucket_bits = 10 + u32::from(room.0);
         Self {
             buckets: vec![[0; 16]; HASHED << bucket_bits],
             bucket_bits,
-            meaning: (0..HASHED).flat_map(|_| by_counts.clone()).collect(),
             matches: (0..MATCHES * 64 * 2)
                 .map(|i| {
                     let len = u32::try_from(i / 2 % 32).unwrap_or(0);
@@ -204,11 +214,7 @@ impl Model {
                 })
                 .collect(),
             beyond_ascii: Chance::new(400, 40),
-            by_match: Mixer::new(64, (1 << 16) * 22 / 100),
-            by_place: Mixer::new(256, (1 << 16) * 22 / 100),
-            last_stage: (0..256 * 33)
-                .map(|i| Chance::new(squash((i % 33 - 16) * 128), 60))
-                .collect(),
+            mixer: Mixer::new(TRUST_SETS * 128),
             past: Vec::new(),
             seen_at: vec![0; 1 << 14],
         }
@@ -251,7 +257,7 @@ impl Model {
         let hashes = state.hashes(found);
         let guesses = state.guesses(found, &self.past);
         let (floor, ceiling) = state.bounds();
-        let match_set = state.match_set(&guesses);
+        let trust_set = trust_set(guesses[0]);
         let mut buckets = [0_usize; HASHED];
         let mut node = 1_u32;
         for shift in (0..8).rev() {
@@ -279,12 +285,9 @@ impl Model {
             // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
             let depth = 3 - (shift & 3);
             let place = (1 << depth | node & ((1 << depth) - 1)) as usize;
-            let mut inputs = [0_i32; INPUTS];
-            let mut meanings = [0_usize; HASHED];
+            let mut inputs = Inputs::default();
             for i in 0..HASHED {
-                let counts = usize::from(self.buckets[buckets[i]][place]);
-                meanings[i] = i << 8 | counts;
-                inputs[i] = stretch(self.meaning[meanings[i]].probability());
+                inputs.0[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
             }
             let mut used = [0; MATCHES];
             for (i, guess) in guesses.iter().enumerate() {
@@ -294,27 +297,19 @@ impl Model {
                     let bit = expected >> shift & 1;
                     let index = (i << 6 | trust) << 1 | bit as usize;
                     used[i] = index + 1;
-                    inputs[HASHED + i] = stretch(self.matches[index].probability());
+                    inputs.0[HASHED + i] = stretch(self.matches[index].probability());
                 }
             }
-            inputs[INPUTS - 1] = 256;
-            let place_set = node as usize & 255;
-            let by_match = self.by_match.position(match_set, &inputs);
-            let by_place = self.by_place.position(place_set, &inputs);
-            let mixed = (by_match + by_place) >> 1;
-            let coarse = ((mixed + 2_048 + 64) >> 7).cast_unsigned() as usize;
-            let stage = place_set * 33 + coarse;
-            let refined = (squash(mixed) * 3 + self.last_stage[stage].probability()) >> 2;
-            let ones = refined.clamp(8, 65_528);
+            inputs.0[BIAS] = 256;
+            let set = trust_set << 7 | node as usize & 127;
+            let probability = squash(self.mixer.position(set, &inputs));
+            let ones = probability.clamp(8, 65_528);
             let bit = coder.bit(wanted_bit, 65_536 - ones, ones);
             node = node << 1 | u32::from(bit);
 
-            self.by_match.learn(match_set, &inputs, squash(by_match), bit);
-            self.by_place.learn(place_set, &inputs, squash(by_place), bit);
-            self.last_stage[stage].learn(bit);
-            for i in 0..HASHED {
-                self.meaning[meanings[i]].learn(bit);
-                let counts = &mut self.buckets[buckets[i]][place];
+            self.mixer.learn(set, &inputs, probability, bit);
+            for bucket in buckets {
+                let counts = &mut self.buckets[bucket][place];
                 *counts = COUNTED[usize::from(bit)][usize::from(*counts)];
             }
             for index in used {
@@ -348,9 +343,7 @@ impl Model {
         }
         self.past.push(symbol);
         if found.len() >= 4 {
-            let hash = found[found.len() - 4..]
-                .iter()
-                .fold(0_u32, |h, &b| (h + u32::from(b) + 1).wrapping_mul(0x2f0b_4a27));
+            let hash = state.last.wrapping_mul(0x9e37_79b1);
             let entry = &mut self.seen_at[(hash >> 18) as usize];
             if state.past.is_none() && *entry > 0 {
                 state.past = Some((*entry as usize, 0));
@@ -385,6 +378,8 @@ const fn halved(count: u8) -> u8 {
 /// Where one string stands.
 struct StringState<'a> {
     column: u32,
+    /// The last four symbols.
+    last: u32,
     low: Follower<'a>,
     high: Follower<'a>,
     /// How long the string equals the low, and the high neighbour, from its start.
@@ -395,7 +390,6 @@ struct StringState<'a> {
     word_start: usize,
     last_word: usize,
     words: u32,
-    word_hash: u32,
     /// Symbols that go on like the word before.
     echo: Option<usize>,
 }
@@ -406,6 +400,7 @@ impl<'a> StringState<'a> {
         let first = |s: &[u8]| Some(s.first().copied().unwrap_or(END));
         Self {
             column,
+            last: 0,
             low: Follower::new(low),
             high: Follower::new(high),
             tight_low: if sorted == Sorted::No { None } else { first(low) },
@@ -414,7 +409,6 @@ impl<'a> StringState<'a> {
             word_start: 0,
             last_word: 0,
             words: 0,
-            word_hash: 0,
             echo: None,
         }
     }
@@ -424,63 +418,29 @@ impl<'a> StringState<'a> {
     }
 
     fn hashes(&self, found: &[u8]) -> [u32; HASHED] {
-        let mut orders = [0_u32; 7];
-        let mut hash = 0_u32;
-        for (order, slot) in orders.iter_mut().enumerate() {
-            if order > 0 {
-                let symbol = found
-                    .len()
-                    .checked_sub(order)
-                    .map_or(256 + self.column, |at| u32::from(found[at]));
-                hash = (hash.wrapping_add(symbol).wrapping_add(1)).wrapping_mul(0x2f0b_4a27);
-                hash ^= hash >> 13;
-            }
-            *slot = hash;
-        }
         let in_word = u32::try_from(found.len() - self.word_start).unwrap_or(0);
-        let low = self.low.hint();
-        let high = self.high.hint();
         let words = self.words.min(15);
-        let salt = |i: u32, x: u32| (x ^ i.wrapping_mul(0x6c07_8965)).wrapping_mul(0x9e37_79b1);
+        let last = self.last;
+        let after_digit = last.to_le_bytes()[0].is_ascii_digit();
+        let salted = |i: u32, x: u32| (x ^ i.wrapping_mul(0x6c07_8965)).wrapping_mul(0x9e37_79b1);
         [
-            salt(1, self.column << 8 | words),
-            salt(2, orders[1] ^ self.column.wrapping_mul(0x1000_0193)),
-            salt(3, orders[2]),
-            salt(4, orders[3]),
-            salt(5, orders[4]),
-            salt(6, orders[6]),
-            salt(7, self.word_hash ^ words.wrapping_mul(0x0100_0193)),
-            salt(
-                8,
-                words << 16
-                    | in_word.min(40) << 8
-                    | u32::from(found.last().copied().is_some_and(|b| b.is_ascii_digit())),
-            ),
-            salt(9, low << 16 | high),
+            salted(1, self.column << 8 | words),
+            salted(2, last & 0xff | self.column << 8),
+            salted(3, last & 0xffff),
+            salted(4, last & 0xff_ffff),
+            salted(5, last),
+            salted(6, words << 16 | in_word.min(40) << 8 | u32::from(after_digit)),
         ]
     }
 
     fn guesses(&self, found: &[u8], past: &[u8]) -> [Option<(u8, usize)>; MATCHES] {
-        let same = match (self.low.guess(), self.high.guess()) {
-            (Some((a, _)), Some((b, _))) if a == b => 32,
-            _ => 0,
-        };
+        let low = self.low.guess();
+        let same = low.is_some() && low.map(|g| g.0) == self.high.guess().map(|g| g.0);
         [
-            self.low.guess().map(|(symbol, trust)| (symbol, trust | same)),
-            self.high.guess().map(|(symbol, trust)| (symbol, trust | same)),
+            low.map(|(symbol, trust)| (symbol, trust | usize::from(same) << 5)),
             self.past.and_then(|(at, len)| Some((*past.get(at)?, len.min(31)))),
             self.echo.map(|at| (found[at], (at - self.last_word).min(31))),
         ]
-    }
-
-    fn match_set(&self, guesses: &[Option<(u8, usize)>; MATCHES]) -> usize {
-        let level = |guess: Option<(u8, usize)>| match guess.map(|(_, trust)| trust & 31) {
-            None => 0,
-            Some(0..=2) => 1,
-            Some(3..=11) => 2,
-            Some(_) => 3,
-        };
-        level(guesses[0]) << 3 | level(guesses[2]) << 1 | usize::from(guesses[3].is_some())
     }
 
     /// Follows the order by the symbol that makes the string `len` long.
@@ -496,16 +456,14 @@ impl<'a> StringState<'a> {
 
     fn advance(&mut self, found: &[u8], symbol: u8) {
         let len = found.len();
+        self.last = self.last << 8 | u32::from(symbol);
         self.tighten(len, symbol);
         self.low.advance(symbol);
         self.high.advance(symbol);
         if symbol.is_ascii_alphanumeric() || symbol >= 0x80 {
-            self.word_hash =
-                (self.word_hash.wrapping_add(u32::from(symbol))).wrapping_mul(0x2f0b_4a27);
             self.echo = self.echo.filter(|&at| found[at] == symbol).map(|at| at + 1);
         } else {
             self.words += 1;
-            self.word_hash = 0;
             self.last_word = self.word_start;
             self.word_start = len;
             self.echo = (len > self.last_word + 1).then_some(self.last_word);
@@ -523,12 +481,6 @@ struct Follower<'a> {
 impl<'a> Follower<'a> {
     fn new(text: &'a [u8]) -> Self {
         Self { text, at: 0, trust: 8 }
-    }
-
-    /// What is expected next and how surely, in a few bits.
-    fn hint(&self) -> u32 {
-        let trust = |trust: usize| u32::try_from(trust.min(3)).unwrap_or(3);
-        self.guess().map_or(256, |(symbol, held)| u32::from(symbol) | trust(held) << 9)
     }
 
     /// The symbol expected next and how long the expectations have held, below 32.

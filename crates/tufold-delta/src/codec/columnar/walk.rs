@@ -2,7 +2,7 @@
 
 use super::int;
 use super::models::{
-    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit, Window,
+    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, OldKeys, ROOT, Unit,
 };
 use super::neighbours::Around;
 use super::scan::{self, Cursor, Form, Leaves, Shape};
@@ -60,7 +60,9 @@ pub(super) enum Op<'a> {
     Text(Box<TextOp<'a>>),
     Train {
         class: Class,
-        keys: Box<[&'a [u8]]>,
+        /// Which of the walk's old keys, and ahead of which of them the new one comes.
+        keys: usize,
+        index: usize,
     },
 }
 
@@ -78,6 +80,7 @@ pub(super) struct TextOp<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Walk<'a> {
     pub(super) ops: Vec<Op<'a>>,
+    pub(super) old_keys: Vec<OldKeys<'a>>,
     /// A new key is out of order among its neighbours.
     pub(super) unsorted: bool,
 }
@@ -219,7 +222,7 @@ impl<'a> Walker<'a, '_> {
         self.walk.ops.push(Op::Uniform { class, uniform });
         let matching = if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
 
-        let mut training: Option<(Window, Vec<std::ops::Range<usize>>)> = None;
+        let mut old_keys: Option<usize> = None;
         let mut last: Option<Passed<'a>> = None;
         let mut children = Children::new(class, uniform);
         let (mut old_index, mut new_index) = (0_usize, 0_usize);
@@ -254,15 +257,15 @@ impl<'a> Walker<'a, '_> {
                     let key = &new[n.key.clone()];
                     if shape == Shape::Object {
                         if uniform {
-                            let (window, keys) = match &mut training {
-                                Some(training) => training,
+                            let keys = match old_keys {
+                                Some(keys) => keys,
                                 None => {
-                                    training.insert((Window::new(), Cursor::new(old, 0)?.keys()?))
+                                    let keys = OldKeys::new(Cursor::new(old, 0)?.keys()?);
+                                    self.walk.old_keys.push(keys);
+                                    *old_keys.insert(self.walk.old_keys.len() - 1)
                                 }
                             };
-                            let range = window.next(old_index, |i| keys[i].len(), keys.len());
-                            let keys = keys[range].iter().map(|k| &old[k.clone()]).collect();
-                            self.walk.ops.push(Op::Train { class, keys });
+                            self.walk.ops.push(Op::Train { class, keys, index: old_index });
                         }
                         let high = old_entry.as_ref().map(|o| &old[o.key.clone()]);
                         let low = last.map(|passed| passed.key);
