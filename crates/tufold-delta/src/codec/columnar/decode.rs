@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use super::coder::Coder;
-use super::models::{
-    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, OldKeys, ROOT, Unit,
-};
+use super::models::{self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit};
 use super::neighbours::Around;
+use super::old::OldEntries;
 use super::out::Out;
 use super::scan::{self, Cursor, Leaf, Leaves, Shape};
 use super::tally::Column;
@@ -53,7 +52,7 @@ pub(super) struct Decoder<'a, C> {
     pub(super) max_symbols: u64,
 }
 
-impl<C: Coder> Decoder<'_, C> {
+impl<'a, C: Coder> Decoder<'a, C> {
     /// Rebuilds the whole document, and gives back the coder and what was learned.
     pub(super) fn run(mut self, has_base: bool) -> Result<(Vec<u8>, C, Models), Error> {
         if has_base {
@@ -339,7 +338,7 @@ impl<C: Coder> Decoder<'_, C> {
     }
 
     /// Writes a new entry; `high` is the next old key.
-    fn insert(&mut self, level: &mut Level<'_>, high: Option<Range<usize>>) -> Result<(), Error> {
+    fn insert(&mut self, level: &mut Level<'a>, high: Option<Range<usize>>) -> Result<(), Error> {
         self.check_work()?;
         if level.written > 0 {
             self.out.push(b",")?;
@@ -350,7 +349,7 @@ impl<C: Coder> Decoder<'_, C> {
         let mut key_range = self.out.len()..self.out.len();
         if level.shape == Shape::Object {
             if level.uniform {
-                self.train(level)?;
+                self.learn(level)?;
             }
             self.out.push(b"\"")?;
             key_range.start = self.out.len();
@@ -385,14 +384,20 @@ impl<C: Coder> Decoder<'_, C> {
         Ok((Some(text[key].to_vec()), level.uniform.then(|| text[value].to_vec())))
     }
 
-    fn train(&mut self, level: &mut Level<'_>) -> Result<(), Error> {
-        let Some(old) = &level.old else { return Ok(()) };
-        let keys = match &mut level.old_keys {
-            Some(keys) => keys,
-            None => level.old_keys.insert(OldKeys::new(old.clone().keys().ok_or(MALFORMED)?)),
+    /// Learns old entries before a new one.
+    fn learn(&mut self, level: &mut Level<'a>) -> Result<(), Error> {
+        let Some(cursor) = &level.old else { return Ok(()) };
+        let old = match &mut level.old_entries {
+            Some(old) => old,
+            None => {
+                let child = level.children.of(&mut self.models, &[], Event::Insert);
+                let old = OldEntries::new(cursor.clone(), child).ok_or(MALFORMED)?;
+                level.old_entries.insert(old)
+            }
         };
-        let room = self.models.room;
-        self.models.train(level.class, keys.around(level.passed, room));
+        let (child, room) = (old.child(), self.models.room);
+        let window = old.around(level.passed, room);
+        self.models.learn(&mut self.reader, (level.class, child), &window);
         self.check_work()
     }
 }
@@ -410,7 +415,7 @@ struct Level<'a> {
     written: usize,
     /// At the first old entry.
     old: Option<Cursor<'a>>,
-    old_keys: Option<OldKeys<'a>>,
+    old_entries: Option<OldEntries<'a>>,
 }
 
 impl Level<'_> {
@@ -425,7 +430,7 @@ impl Level<'_> {
             passed: 0,
             written: 0,
             old: None,
-            old_keys: None,
+            old_entries: None,
         }
     }
 }

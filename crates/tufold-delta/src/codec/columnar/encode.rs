@@ -17,17 +17,38 @@ const SAMPLE: usize = 2_048;
 pub(super) fn choose(models: &mut Models, walk: &Walk<'_>) {
     models.context = cheapest_context(&walk.ops);
     models.room = Room::for_symbols(walk.ops.iter().map(symbols).sum());
-    let mut columns: HashMap<ColumnName, Vec<(i64, i64)>> = HashMap::new();
+    let mut columns: HashMap<ColumnName, Pairs> = HashMap::new();
+    let mut old_seen = 0;
     for op in &walk.ops {
-        if let Op::Number { class, leaf, unit, template, value } = *op {
-            let pairs = columns.entry((class, leaf, unit)).or_default();
-            if pairs.len() < SAMPLE {
-                pairs.push((template, value));
+        match *op {
+            Op::Number { class, leaf, unit, template, value } => {
+                let pairs = &mut columns.entry((class, leaf, unit)).or_default().coded;
+                if pairs.len() < SAMPLE {
+                    pairs.push((template, value));
+                }
             }
+            Op::Learn { old, index, .. } if old == old_seen => {
+                old_seen += 1;
+                let old = &walk.old_entries[old];
+                let window = old.first_window(index, models.room);
+                window.for_each_number(|leaf, unit, template, value| {
+                    let pairs = columns.entry((old.child(), leaf, unit)).or_default();
+                    pairs.learned.push((template, value));
+                });
+            }
+            _ => {}
         }
     }
-    models.modes =
-        columns.into_iter().map(|(name, pairs)| (name, Mode::cheapest(&pairs))).collect();
+    let modes = columns.into_iter();
+    let modes = modes.map(|(name, pairs)| (name, Mode::cheapest(&pairs.learned, &pairs.coded)));
+    models.modes = modes.collect();
+}
+
+/// The numbers of one column beside their templates: those of old entries that are learned, and those coded.
+#[derive(Debug, Default)]
+struct Pairs {
+    learned: Vec<(i64, i64)>,
+    coded: Vec<(i64, i64)>,
 }
 
 /// About how many symbols of strings an operation brings.
@@ -155,9 +176,10 @@ pub(super) fn code(models: &mut Models, walk: &mut Walk<'_>) -> (Vec<u8>, Vec<u8
             Op::Text(op) => {
                 code_text(models, &mut writer, &mut raw, op, walk.unsorted);
             }
-            Op::Train { class, keys, index } => {
-                let room = models.room;
-                models.train(*class, walk.old_keys[*keys].around(*index, room));
+            Op::Learn { class, old, index } => {
+                let (room, old) = (models.room, &mut walk.old_entries[*old]);
+                let child = old.child();
+                models.learn(&mut writer, (*class, child), &old.around(*index, room));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A column of integers: each as a difference to its template or as itself, with the commonest value at hand.
 
-use super::coder::{Coder, Estimate, Odds};
+use super::coder::{Coder, Estimate, Odds, Training};
 
 /// Integers stay within ±`MAX`, so that a difference of two fits an `i64`.
 pub(super) const MAX: i64 = 999_999_999_999_999_999;
@@ -35,17 +35,22 @@ impl Mode {
         Self { from: From::Zero, repeats: Repeats::Ignored },
     ];
 
-    /// The cheapest for these pairs of template and value.
-    pub(super) fn cheapest(pairs: &[(i64, i64)]) -> Self {
-        if pairs.len() < 2
-            || pairs.iter().all(|&(template, value)| value.wrapping_sub(template) == 1)
+    /// The cheapest for these pairs of template and value, behind those that are learned.
+    pub(super) fn cheapest(learned: &[(i64, i64)], coded: &[(i64, i64)]) -> Self {
+        let mut all = learned.iter().chain(coded);
+        if learned.len() + coded.len() < 2
+            || coded.is_empty()
+            || all.all(|&(template, value)| value.wrapping_sub(template) == 1)
         {
             return Self::DEFAULT;
         }
         let cost = |mode: &Self| {
-            let mut column = Column::new(*mode);
-            let (mut estimate, mut trees) = (Estimate::default(), Trees::default());
-            for &(template, value) in pairs {
+            let (mut column, mut trees) = (Column::new(*mode), Trees::default());
+            let mut estimate = Estimate::default();
+            for &(template, value) in learned {
+                column.code(&mut Training, template, value, &mut trees);
+            }
+            for &(template, value) in coded {
                 column.code(&mut estimate, template, value, &mut trees);
             }
             estimate.cost_fp
@@ -192,7 +197,7 @@ impl Magnitude {
         let odds = &mut self.below[len];
         if odds.is_empty() && trees.0 > 0 {
             trees.0 -= 1;
-            odds.resize(1 << left.min(LEARNED_BITS), Odds::EVEN);
+            odds.resize(1 << left.min(LEARNED_BITS), Odds::prior(6, 6));
         }
         let mut node = 1_usize;
         let mut found = 1_u64;
@@ -270,7 +275,7 @@ mod tests {
             for &(template, value) in pairs {
                 assert_eq!(column.code(&mut reader, template, 0, &mut trees), value);
             }
-            if mode == Mode::cheapest(pairs) {
+            if mode == Mode::cheapest(&[], pairs) {
                 assert!(stream.len() <= at_most, "{} bytes", stream.len());
             }
         }

@@ -10,6 +10,7 @@ mod int;
 mod mix;
 mod models;
 mod neighbours;
+mod old;
 mod out;
 mod scan;
 mod tally;

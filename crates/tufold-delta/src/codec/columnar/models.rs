@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::coder::{Coder, Odds, Training};
 use super::int::{self, Mode, Trees};
+use super::old::Window;
 use super::text::{self, Neighbours, Room};
 
 /// More classes than this share the last one, so that a crafted document cannot fill the memory.
@@ -326,6 +327,16 @@ impl Models {
         template: i64,
         value: i64,
     ) -> i64 {
+        let (column, trees) = self.column(coder, name);
+        column.code(coder, template, value, trees)
+    }
+
+    /// A column of integers, whose mode is coded when it is first met.
+    fn column<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        name: ColumnName,
+    ) -> (&mut int::Column, &mut Trees) {
         let (class, leaf, unit) = name;
         let mode = &self.modes;
         let model = leaf_of(&mut self.classes[class as usize], Some(leaf));
@@ -334,7 +345,7 @@ impl Models {
             let mode = mode.get(&name).copied().unwrap_or(Mode::DEFAULT).code(coder);
             Box::new(int::Column::new(mode))
         });
-        column.code(coder, template, value, &mut self.trees)
+        (column, &mut self.trees)
     }
 
     fn leaf(&mut self, class: Class, leaf: Option<u8>) -> &mut LeafModel {
@@ -399,15 +410,24 @@ impl Models {
         Some(found)
     }
 
-    /// Learns the keys of an object before a new one is coded.
-    pub(super) fn train(&mut self, class: Class, keys: &[&[u8]]) {
+    /// Learns old entries of a uniform object before a new one, whose value is of class `child`, is coded.
+    pub(super) fn learn<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        (class, child): (Class, Class),
+        window: &Window<'_, '_>,
+    ) {
         let mut low = Vec::new();
-        for key in keys {
+        for key in window.keys() {
             let Some(symbols) = text::split(key, &mut Vec::new()) else { continue };
             let neighbours = Neighbours { low: &low, ..Neighbours::default() };
             self.text(&mut Training, class, None, neighbours, &symbols, usize::MAX);
             low = symbols;
         }
+        window.for_each_number(|leaf, unit, template, value| {
+            let (column, trees) = self.column(coder, (child, leaf, unit));
+            column.code(&mut Training, template, value, trees);
+        });
     }
 }
 
@@ -446,50 +466,4 @@ fn leaf_of(model: &mut ClassModel, leaf: Option<u8>) -> &mut LeafModel {
 
 fn column(class: Class, leaf: Option<u8>) -> u32 {
     class << 5 | leaf.map_or(31, u32::from)
-}
-
-/// The keys of an old object, of which some are learned before each new one: many around the first, then a few around
-/// each.
-#[derive(Debug)]
-pub(super) struct OldKeys<'a> {
-    keys: Vec<&'a [u8]>,
-    /// Keys before this one are learned or passed.
-    learned_to: usize,
-    started: bool,
-}
-
-/// Keys learned on either side of each later one.
-const NEAR: usize = 2;
-
-impl<'a> OldKeys<'a> {
-    pub(super) fn new(keys: Vec<&'a [u8]>) -> Self {
-        Self { keys, learned_to: 0, started: false }
-    }
-
-    /// The keys to learn before a new one that comes ahead of old key `index`.
-    pub(super) fn around(&mut self, index: usize, room: Room) -> &[&'a [u8]] {
-        let count = self.keys.len();
-        let (mut from, mut to) = (index.saturating_sub(NEAR), (index + NEAR).min(count));
-        if !self.started {
-            self.started = true;
-            let mut bytes = room.first_bytes();
-            let mut grow = true;
-            while grow {
-                grow = false;
-                if from > 0 && self.keys[from - 1].len() <= bytes {
-                    from -= 1;
-                    bytes -= self.keys[from].len();
-                    grow = true;
-                }
-                if to < count && self.keys[to].len() <= bytes {
-                    bytes -= self.keys[to].len();
-                    to += 1;
-                    grow = true;
-                }
-            }
-        }
-        let range = from.max(self.learned_to)..to.max(self.learned_to);
-        self.learned_to = range.end;
-        &self.keys[range]
-    }
 }

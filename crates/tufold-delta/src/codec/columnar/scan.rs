@@ -190,14 +190,16 @@ impl<'a> Cursor<'a> {
         Some(self.entries_seen)
     }
 
-    /// The keys of all entries from here on.
-    pub(super) fn keys(mut self) -> Option<Vec<&'a [u8]>> {
-        let mut keys = Vec::new();
+    /// The keys and values of all entries from here on.
+    #[expect(clippy::type_complexity, reason = "pairs of slices")]
+    pub(super) fn entries(mut self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+        let mut entries = Vec::new();
         while let Some(entry) = self.peek()? {
-            self.step(value_end(self.text, entry.value)?);
-            keys.push(&self.text[entry.key]);
+            let end = value_end(self.text, entry.value)?;
+            entries.push((&self.text[entry.key], &self.text[entry.value..end]));
+            self.step(end);
         }
-        Some(keys)
+        Some(entries)
     }
 }
 
@@ -373,12 +375,9 @@ mod tests {
     #[test]
     fn entries_of_an_object_and_of_an_array() {
         let keys = |text: &str| {
-            let keys = Cursor::new(text.as_bytes(), 0)?.keys()?;
-            Some(
-                keys.into_iter()
-                    .map(|k| std::str::from_utf8(k).unwrap().to_owned())
-                    .collect::<Vec<_>>(),
-            )
+            let entries = Cursor::new(text.as_bytes(), 0)?.entries()?;
+            let key = |(key, _): &(&[u8], &[u8])| String::from_utf8(key.to_vec()).unwrap();
+            Some(entries.iter().map(key).collect::<Vec<_>>())
         };
         assert_eq!(keys(r#"{"a":1,"b":{"c":[]}}"#), Some(vec!["a".into(), "b".into()]));
         assert_eq!(keys("{}"), Some(vec![]));

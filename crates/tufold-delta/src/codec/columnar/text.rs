@@ -2,6 +2,8 @@
 //!
 //! Long runs of hex digits are taken out first: they hold no pattern, and leave as raw bytes.
 
+use std::ops::Range;
+
 use super::coder::Coder;
 use super::mix::{Chance, Inputs, MEANING, Mixer, squash, stretch};
 
@@ -380,18 +382,21 @@ struct StringState<'a> {
     column: u32,
     /// The last four symbols.
     last: u32,
-    low: Follower<'a>,
-    high: Follower<'a>,
+    low: &'a [u8],
+    high: &'a [u8],
+    along_low: Follower,
+    along_high: Follower,
     /// How long the string equals the low, and the high neighbour, from its start.
     tight_low: Option<u8>,
     tight_high: Option<u8>,
     /// Where the last four symbols stood before, and for how long it held.
     past: Option<(usize, usize)>,
     word_start: usize,
-    last_word: usize,
     words: u32,
-    /// Symbols that go on like the word before.
-    echo: Option<usize>,
+    /// Where the part behind the last slash begins, and the part before it, which this one may repeat.
+    part_start: usize,
+    part_before: Range<usize>,
+    echo: Follower,
 }
 
 impl<'a> StringState<'a> {
@@ -401,15 +406,18 @@ impl<'a> StringState<'a> {
         Self {
             column,
             last: 0,
-            low: Follower::new(low),
-            high: Follower::new(high),
+            low,
+            high,
+            along_low: Follower::default(),
+            along_high: Follower::default(),
             tight_low: if sorted == Sorted::No { None } else { first(low) },
             tight_high: if sorted == Sorted::Between { first(high) } else { None },
             past: None,
             word_start: 0,
-            last_word: 0,
             words: 0,
-            echo: None,
+            part_start: 0,
+            part_before: 0..0,
+            echo: Follower::default(),
         }
     }
 
@@ -434,12 +442,14 @@ impl<'a> StringState<'a> {
     }
 
     fn guesses(&self, found: &[u8], past: &[u8]) -> [Option<(u8, usize)>; MATCHES] {
-        let low = self.low.guess();
-        let same = low.is_some() && low.map(|g| g.0) == self.high.guess().map(|g| g.0);
+        let low = self.along_low.guess(self.low);
+        let high = self.along_high.guess(self.high);
+        let same = low.is_some() && low.map(|g| g.0) == high.map(|g| g.0);
+        let echo = self.echo.guess(&found[self.part_before.clone()]);
         [
             low.map(|(symbol, trust)| (symbol, trust | usize::from(same) << 5)),
             self.past.and_then(|(at, len)| Some((*past.get(at)?, len.min(31)))),
-            self.echo.map(|at| (found[at], (at - self.last_word).min(31))),
+            echo.filter(|(symbol, _)| *symbol != END),
         ]
     }
 
@@ -450,65 +460,70 @@ impl<'a> StringState<'a> {
             let holds = tight == Some(symbol) && symbol != RUN;
             holds.then(|| s.get(len).copied().unwrap_or(END))
         };
-        self.tight_low = next(self.tight_low, self.low.text);
-        self.tight_high = next(self.tight_high, self.high.text);
+        self.tight_low = next(self.tight_low, self.low);
+        self.tight_high = next(self.tight_high, self.high);
     }
 
     fn advance(&mut self, found: &[u8], symbol: u8) {
         let len = found.len();
         self.last = self.last << 8 | u32::from(symbol);
         self.tighten(len, symbol);
-        self.low.advance(symbol);
-        self.high.advance(symbol);
-        if symbol.is_ascii_alphanumeric() || symbol >= 0x80 {
-            self.echo = self.echo.filter(|&at| found[at] == symbol).map(|at| at + 1);
+        self.along_low.advance(self.low, symbol);
+        self.along_high.advance(self.high, symbol);
+        if symbol == b'/' {
+            let part = self.part_start..len - 1;
+            self.part_before = if part.len() > LONGEST_PART { 0..0 } else { part };
+            self.part_start = len;
+            self.echo = Follower::default();
         } else {
+            self.echo.advance(&found[self.part_before.clone()], symbol);
+        }
+        if !symbol.is_ascii_alphanumeric() && symbol < 0x80 {
             self.words += 1;
-            self.last_word = self.word_start;
             self.word_start = len;
-            self.echo = (len > self.last_word + 1).then_some(self.last_word);
         }
     }
 }
 
-/// Follows a neighbour word by word.
-struct Follower<'a> {
-    text: &'a [u8],
+/// A longer part is not looked for again.
+const LONGEST_PART: usize = 256;
+
+/// Follows a text word by word.
+#[derive(Clone, Copy)]
+struct Follower {
     at: usize,
     trust: usize,
 }
 
-impl<'a> Follower<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, trust: 8 }
+impl Default for Follower {
+    fn default() -> Self {
+        Self { at: 0, trust: 8 }
     }
+}
 
+impl Follower {
     /// The symbol expected next and how long the expectations have held, below 32.
-    fn guess(&self) -> Option<(u8, usize)> {
-        if self.text.is_empty() {
+    fn guess(&self, text: &[u8]) -> Option<(u8, usize)> {
+        if text.is_empty() || self.at > text.len() {
             return None;
         }
-        match self.at.cmp(&self.text.len()) {
-            std::cmp::Ordering::Less => Some((self.text[self.at], self.trust)),
-            std::cmp::Ordering::Equal => Some((END, self.trust)),
-            std::cmp::Ordering::Greater => None,
-        }
+        Some((text.get(self.at).copied().unwrap_or(END), self.trust))
     }
 
-    fn advance(&mut self, symbol: u8) {
-        if self.text.get(self.at) == Some(&symbol) {
+    fn advance(&mut self, text: &[u8], symbol: u8) {
+        if text.get(self.at) == Some(&symbol) {
             self.at += 1;
             self.trust = (self.trust + 1).min(31);
             return;
         }
         self.trust = 0;
         if symbol.is_ascii_alphanumeric() {
-            // One symbol for another, unless the neighbour's word is over.
-            if self.text.get(self.at).is_some_and(u8::is_ascii_alphanumeric) {
+            // One symbol for another, unless the text's word is over.
+            if text.get(self.at).is_some_and(u8::is_ascii_alphanumeric) {
                 self.at += 1;
             }
         } else if let Some(skip) =
-            self.text.get(self.at..).and_then(|t| t.iter().position(|&b| b == symbol))
+            text.get(self.at..).and_then(|t| t.iter().position(|&b| b == symbol))
         {
             // The word is over: go on behind the same separator.
             self.at += skip + 1;

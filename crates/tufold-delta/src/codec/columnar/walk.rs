@@ -1,10 +1,9 @@
 //! The writer's first pass: base and new document side by side, turned into a list of operations.
 
 use super::int;
-use super::models::{
-    self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, OldKeys, ROOT, Unit,
-};
+use super::models::{self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit};
 use super::neighbours::Around;
+use super::old::OldEntries;
 use super::scan::{self, Cursor, Form, Leaves, Shape};
 use super::text;
 use super::time;
@@ -58,10 +57,10 @@ pub(super) enum Op<'a> {
         leaf: u8,
     },
     Text(Box<TextOp<'a>>),
-    Train {
+    Learn {
         class: Class,
-        /// Which of the walk's old keys, and ahead of which of them the new one comes.
-        keys: usize,
+        /// Which of the walk's old objects, and ahead of which of its entries the new one comes.
+        old: usize,
         index: usize,
     },
 }
@@ -80,7 +79,8 @@ pub(super) struct TextOp<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Walk<'a> {
     pub(super) ops: Vec<Op<'a>>,
-    pub(super) old_keys: Vec<OldKeys<'a>>,
+    /// Those that get new entries.
+    pub(super) old_entries: Vec<OldEntries<'a>>,
     /// A new key is out of order among its neighbours.
     pub(super) unsorted: bool,
 }
@@ -222,7 +222,7 @@ impl<'a> Walker<'a, '_> {
         self.walk.ops.push(Op::Uniform { class, uniform });
         let matching = if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
 
-        let mut old_keys: Option<usize> = None;
+        let mut old_entries: Option<usize> = None;
         let mut last: Option<Passed<'a>> = None;
         let mut children = Children::new(class, uniform);
         let (mut old_index, mut new_index) = (0_usize, 0_usize);
@@ -257,15 +257,16 @@ impl<'a> Walker<'a, '_> {
                     let key = &new[n.key.clone()];
                     if shape == Shape::Object {
                         if uniform {
-                            let keys = match old_keys {
-                                Some(keys) => keys,
+                            let old = match old_entries {
+                                Some(old) => old,
                                 None => {
-                                    let keys = OldKeys::new(Cursor::new(old, 0)?.keys()?);
-                                    self.walk.old_keys.push(keys);
-                                    *old_keys.insert(self.walk.old_keys.len() - 1)
+                                    let child = children.of(self.models, key, event);
+                                    let old = OldEntries::new(Cursor::new(old, 0)?, child)?;
+                                    self.walk.old_entries.push(old);
+                                    *old_entries.insert(self.walk.old_entries.len() - 1)
                                 }
                             };
-                            self.walk.ops.push(Op::Train { class, keys, index: old_index });
+                            self.walk.ops.push(Op::Learn { class, old, index: old_index });
                         }
                         let high = old_entry.as_ref().map(|o| &old[o.key.clone()]);
                         let low = last.map(|passed| passed.key);
@@ -419,7 +420,7 @@ pub(super) fn record_fits(template: &[u8]) -> bool {
 }
 
 /// The leaves of two values that are the same but for those, and where the new value ends.
-fn record<'a>(
+pub(super) fn record<'a>(
     old: &'a [u8],
     new: &'a [u8],
     pairs: &mut Vec<(Bytes<'a>, Bytes<'a>)>,
