@@ -190,9 +190,11 @@ pub fn envelope(data: &[u8]) {
         return;
     }
     let keyids = ["c", "a", "b"].map(|id| KeyId::from(id.to_owned()));
-    let mut rest = data;
+    let (mut rest, mut skipped) = (data, data);
+    let skip = Envelope::skip(&mut skipped);
     let Ok(Some(envelope)) = Envelope::take(&mut rest, &keyids) else { return };
     let signatures = envelope.signatures();
+    assert!(skip == Ok(Some(signatures.len() as u64)) && skipped == rest);
     assert!(signatures.is_sorted_by(|left, right| left.keyid < right.keyid));
     assert!(signatures.len() <= data.len());
     let mut again = Vec::new();

@@ -14,7 +14,9 @@
 //! With 4 there is a base, without there is none.
 
 use serde_json::value::RawValue;
-use tufold_delta::{Codec, EncodeOptions, Error, Fingerprint, Header, Limits, apply, encode};
+use tufold_delta::{
+    Codec, EncodeOptions, Error, Fingerprint, Header, Limits, Sections, apply, columns, encode,
+};
 
 /// Documents that whole deltas may start from.
 const BASES: [&[u8]; 3] = [
@@ -34,8 +36,15 @@ pub fn container(data: &[u8]) {
         assert_eq!(header.payload_len_bytes, payload.len() as u64);
         assert!(data.ends_with(payload));
     }
+    if let Ok(sections) = Sections::of(data) {
+        let head = sections.header_bytes + sections.head_bytes;
+        assert_eq!(head + sections.raw_bytes + sections.stream_bytes, data.len() as u64);
+    }
     for base in std::iter::once(None).chain(BASES.map(Some)) {
-        match (&parsed, apply(base, data, &limits)) {
+        let applied = apply(base, data, &limits);
+        let inspected = columns(base, data, &limits);
+        assert_eq!(inspected.map(|_| ()), applied.as_ref().map(|_| ()).map_err(Error::clone));
+        match (&parsed, applied) {
             (Ok((header, _)), Ok(found)) => {
                 assert_eq!(Fingerprint::of(Some(&found)), header.result);
                 assert_eq!(Fingerprint::of(base), header.prediction);
