@@ -442,7 +442,7 @@ def columnar(prediction, payload, length):
         return prediction
     data = bytearray(payload)
     flags = take(data, 1)[0]
-    if flags >> 7:
+    if flags >> 4 > 5:
         raise Damaged("room")
     raw = bytearray(take(data, take_number(data))) if flags & 8 else bytearray()
     walk = Walk(prediction, flags, raw, bytes(data), 64 * len(payload) + length // 16 + 65536)
@@ -614,9 +614,9 @@ class Walk:
         return number << 5 | (31 if i is KEYS else i)
 
     def learn(self, number, keys, i, window):
-        start, end = max(i - 4, 0), min(i + 4, len(keys))
+        start, end = max(i - 2, 0), min(i + 2, len(keys))
         if not window[1]:
-            window[1], room, grows = True, 2048, True
+            window[1], room, grows = True, 1024 << min(self.flags >> 4, 2), True
             while grows:
                 grows = False
                 if start > 0 and len(keys[start - 1]) <= room:

@@ -4,20 +4,15 @@ from protocol import Damaged
 
 WORD = (1 << 32) - 1
 RUN = 1
-CONTEXTS, GUESSES = 9, 4
+CONTEXTS, GUESSES = 6, 3
 LIMIT = 2047
-
-
-def signed(value):
-    value &= WORD
-    return value - (1 << 32) if value >> 31 else value
 
 
 def tables():
     """The logistic function of x / 256 for x from -2047 to 2047, of 65,536, and its inverse by steps of 16."""
     squash, power = [0] * 4095, 1 << 62
     for x in range(LIMIT + 1):
-        up = min((1 << 62) * 65536 // ((1 << 62) + power), 65536 - 12)
+        up = min((65536 << 62) // ((1 << 62) + power), 65524)
         squash[LIMIT + x], squash[LIMIT - x] = up, 65536 - up
         power = power * 4593706758521714574 >> 62
     stretch, at = [], 0
@@ -52,47 +47,39 @@ class Chance:
         self.seen = min(self.seen + 1, 255)
 
 
-class Mixer:
+class Weights:
     def __init__(self):
-        self.sets = {}
+        self.weights, self.rate = [4096] * (CONTEXTS + GUESSES + 1), 1500
 
-    def set(self, number):
-        if number not in self.sets:
-            self.sets[number] = [[65536 * 22 // 100] * (CONTEXTS + GUESSES + 1), 900]
-        return self.sets[number]
+    def position(self, inputs):
+        total = sum(x * weight for x, weight in zip(inputs, self.weights))
+        return max(-LIMIT, min(total >> 14, LIMIT))
 
-    def position(self, number, inputs):
-        total = sum(x * (weight >> 4) for x, weight in zip(inputs, self.set(number)[0]))
-        return max(-LIMIT, min(signed(total) >> 12, LIMIT))
-
-    def learn(self, number, inputs, probability, bit):
-        weights, rate = self.set(number)
-        error = ((65535 if bit else 0) - probability) * rate >> 10
-        self.sets[number][1] = max(rate - (rate >> 6), 140)
-        for i, x in enumerate(inputs):
-            weights[i] = signed(weights[i] + (x * error + 2048 >> 12))
-
-
-def first_meaning(counts):
-    zeros, ones = counts >> 4, counts & 15
-    return Chance(min(65536 * (5 * ones + 2) // (5 * (zeros + ones) + 4), 65535), 6)
+    def learn(self, inputs, probability, bit):
+        error = ((65535 if bit else 0) - probability) * self.rate >> 11
+        self.rate = max(self.rate - (self.rate >> 7), 200)
+        moved = [weight + (x * error + 4096 >> 13) for x, weight in zip(inputs, self.weights)]
+        self.weights = [max(-32768, min(weight, 32767)) for weight in moved]
 
 
 def first_match(index):
-    right = 65536 - 65536 // ((index // 2) % 32 + 3)
+    right = 65536 - 65536 // ((index >> 1) % 32 + 3)
     return Chance(right if index % 2 else 65536 - right, 4)
 
 
-def first_refined(index):
-    return Chance(squash((index % 33 - 16) * 128), 60)
-
-
 class Learned(dict):
+    """What is learned of each key, made when it is first asked for."""
+
     def __init__(self, first):
         self.first = first
 
     def __missing__(self, key):
         return self.setdefault(key, self.first(key))
+
+
+def meaning(counts):
+    zeros, ones = counts >> 4, counts & 15
+    return stretch(65536 * (10 * ones + 3) // (10 * (zeros + ones) + 6))
 
 
 def counted(counts, bit):
@@ -117,10 +104,6 @@ class Follower:
             return None
         return (self.text[self.at] if self.at < len(self.text) else 0), self.trust
 
-    def hint(self):
-        guess = self.guess()
-        return 256 if guess is None else guess[0] | min(guess[1], 3) << 9
-
     def advance(self, symbol):
         rest = self.text[self.at :]
         if rest[:1] == bytes([symbol]):
@@ -134,20 +117,11 @@ class Follower:
             self.at += rest.index(symbol) + 1
 
 
-class Training:
-    """Writes nothing: what comes is known."""
-
-    def __init__(self, symbols):
-        self.bits = (symbol >> shift & 1 for symbol in symbols for shift in range(7, -1, -1))
-
-
 class StringModel:
     def __init__(self, room):
-        self.bits = 8 + room
-        self.buckets = {}
-        self.meanings, self.matches = Learned(lambda key: first_meaning(key[1])), Learned(first_match)
-        self.beyond_ascii, self.refined = Chance(400, 40), Learned(first_refined)
-        self.by_match, self.by_place = Mixer(), Mixer()
+        self.bits, self.buckets = 10 + room, {}
+        self.matches, self.weights = Learned(first_match), Learned(lambda _: Weights())
+        self.beyond_ascii = Chance(400, 40)
         self.past, self.seen_at = bytearray(), {}
 
     def read(self, reader, column, low, high, bounds, limit):
@@ -172,7 +146,7 @@ class StringModel:
     def symbol(self, decide, state, wanted):
         hashes, guesses = state.hashes(), state.guesses(self.past)
         floor, ceiling = state.bounds()
-        match_set, node = state.match_set(guesses), 1
+        trust_set, node = state.trust_set(guesses), 1
         for shift in range(7, -1, -1):
             if shift in (7, 3):
                 buckets = [self.bucket(i, hash_, node) for i, hash_ in enumerate(hashes)]
@@ -189,8 +163,7 @@ class StringModel:
                 continue
             depth = 3 - (shift & 3)
             place = 1 << depth | node & (1 << depth) - 1
-            meanings = [self.meanings[i, buckets[i][place]] for i in range(CONTEXTS)]
-            inputs = [stretch(meaning.get()) for meaning in meanings]
+            inputs = [meaning(bucket[place]) for bucket in buckets]
             used = []
             for i, guess in enumerate(guesses):
                 inputs.append(0)
@@ -200,17 +173,14 @@ class StringModel:
                 used.append(match)
                 inputs[-1] = stretch(match.get())
             inputs.append(256)
-            place_set = node & 255
-            by_match, by_place = self.by_match.position(match_set, inputs), self.by_place.position(place_set, inputs)
-            mixed = by_match + by_place >> 1
-            refined = self.refined[place_set * 33 + (mixed + 2048 + 64 >> 7)]
-            ones = max(8, min(squash(mixed) * 3 + refined.get() >> 2, 65528))
+            weights = self.weights[trust_set, node & 127]
+            probability = squash(weights.position(inputs))
+            ones = max(8, min(probability, 65528))
             bit = decide(wanted_bit, 65536 - ones, ones)
             node = 2 * node + bit
-            self.by_match.learn(match_set, inputs, squash(by_match), bit)
-            self.by_place.learn(place_set, inputs, squash(by_place), bit)
-            for chance in [refined, *meanings, *used]:
-                chance.learn(bit)
+            weights.learn(inputs, probability, bit)
+            for match in used:
+                match.learn(bit)
             for bucket in buckets:
                 bucket[place] = counted(bucket[place], bit)
         return node & 255
@@ -230,12 +200,10 @@ class StringModel:
             state.past = (at + 1, length + 1) if held else None
         self.past.append(symbol)
         if len(found) >= 4:
-            hash_ = 0
-            for byte in found[-4:]:
-                hash_ = (hash_ + byte + 1) * 0x2F0B4A27 & WORD
-            if state.past is None and hash_ >> 18 in self.seen_at:
-                state.past = (self.seen_at[hash_ >> 18], 0)
-            self.seen_at[hash_ >> 18] = len(self.past)
+            place = state.last() * 0x9E3779B1 >> 18 & 0x3FFF
+            if state.past is None and place in self.seen_at:
+                state.past = (self.seen_at[place], 0)
+            self.seen_at[place] = len(self.past)
 
 
 class State:
@@ -245,7 +213,7 @@ class State:
         self.column, self.low, self.high = column, Follower(low), Follower(high)
         self.found, self.tight = bytearray(), list(bounds)
         self.past, self.echo = None, None
-        self.word_start = self.last_word = self.words = self.word_hash = 0
+        self.word_start = self.last_word = self.words = 0
 
     def bounds(self):
         """The least and the greatest symbol that keep the string between its neighbours."""
@@ -253,27 +221,21 @@ class State:
         low, high = ((bound[at] if at < len(bound) else 0) if bound is not None else None for bound in self.tight)
         return 0 if low is None else low, 255 if high is None else high
 
+    def last(self):
+        """The last four symbols as a number."""
+        return int.from_bytes(self.found[-4:], "big")
+
     def hashes(self):
-        orders, hash_ = [0], 0
-        for order in range(1, 7):
-            symbol = self.found[-order] if order <= len(self.found) else 256 + self.column
-            hash_ = (hash_ + symbol + 1) * 0x2F0B4A27 & WORD
-            hash_ ^= hash_ >> 13
-            orders.append(hash_)
-        in_word, words = len(self.found) - self.word_start, min(self.words, 15)
-        digit = bool(self.found) and 48 <= self.found[-1] <= 57
+        in_word, words, last = min(len(self.found) - self.word_start, 40), min(self.words, 15), self.last()
         contexts = [
             self.column << 8 | words,
-            orders[1] ^ self.column * 0x10000193,
-            orders[2],
-            orders[3],
-            orders[4],
-            orders[6],
-            self.word_hash ^ words * 0x01000193,
-            words << 16 | min(in_word, 40) << 8 | digit,
-            self.low.hint() << 16 | self.high.hint(),
+            self.column << 8 | last & 0xFF,
+            last & 0xFFFF,
+            last & 0xFFFFFF,
+            last,
+            words << 16 | in_word << 8 | (48 <= last & 0xFF <= 57),
         ]
-        return [(x ^ (i + 1) * 0x6C078965) * 0x9E3779B1 & WORD for i, x in enumerate(contexts)]
+        return [(x ^ i * 0x6C078965 & WORD) * 0x9E3779B1 & WORD for i, x in enumerate(contexts, 1)]
 
     def guesses(self, past):
         low, high = self.low.guess(), self.high.guess()
@@ -281,17 +243,13 @@ class State:
         at_past = self.past is not None and self.past[0] < len(past)
         return [
             low and (low[0], low[1] | same),
-            high and (high[0], high[1] | same),
             (past[self.past[0]], min(self.past[1], 31)) if at_past else None,
             None if self.echo is None else (self.found[self.echo], min(self.echo - self.last_word, 31)),
         ]
 
     @staticmethod
-    def match_set(guesses):
-        def level(guess):
-            return 0 if guess is None else sum((guess[1] & 31) >= bound for bound in (0, 3, 12))
-
-        return level(guesses[0]) << 3 | level(guesses[2]) << 1 | (guesses[3] is not None)
+    def trust_set(guesses):
+        return 0 if guesses[0] is None else sum((guesses[0][1] & 31) >= bound for bound in (0, 3, 12))
 
     def advance(self, symbol):
         low, high = self.bounds()
@@ -302,10 +260,9 @@ class State:
         self.low.advance(symbol)
         self.high.advance(symbol)
         if is_alphanumeric(symbol) or symbol >= 0x80:
-            self.word_hash = (self.word_hash + symbol) * 0x2F0B4A27 & WORD
             if self.echo is not None:
                 self.echo = self.echo + 1 if self.found[self.echo] == symbol else None
         else:
-            self.words, self.word_hash = self.words + 1, 0
+            self.words += 1
             self.last_word, self.word_start = self.word_start, len(self.found)
             self.echo = self.last_word if len(self.found) > self.last_word + 1 else None
