@@ -137,6 +137,7 @@ impl Mixer {
 
     /// Moves the weights by how wrong `probability` (of one, in 65,536) was.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a step stays below 12,000")]
     pub(super) fn learn(&mut self, context: usize, inputs: &Inputs, probability: u32, bit: bool) {
         let rate = &mut self.rates[context];
         let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 11;
