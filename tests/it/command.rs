@@ -1,5 +1,7 @@
 //! The `tufold` command: exit statuses, messages, JSON, and that a failure leaves nothing behind.
 
+mod delta;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -119,6 +121,10 @@ fn every_command_has_an_example_and_says_what_it_is_for() {
         "targets import dir",
         "targets synth",
         "targets diff",
+        "delta encode",
+        "delta apply",
+        "delta inspect",
+        "delta compare",
         "completions",
     ] {
         let help = place.run(&format!("{command} --help"));

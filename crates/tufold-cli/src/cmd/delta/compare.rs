@@ -18,10 +18,11 @@ use crate::output::{Exit, Out, bytes};
 ///
 /// The floor is the strict one: the bytes of signatures and digests in NEW that are not in BASE; everything else
 /// counts as known. The break-even bandwidth is that of the line on which fetching and applying the delta takes as
-/// long as fetching and unpacking the file in zstd: on any slower line the delta wins.
+/// long as fetching and unpacking the file in zstd: on any slower line the delta wins. Peak memory is by how much this
+/// process grew: what an earlier line of the table has freed is used again and does not count.
 ///
 /// Of two repositories, the bundle that a mirror fetches stands beside the deltas of all documents that changed, each
-/// with its signatures, and beside those documents fetched whole.
+/// with its signatures, and beside those documents fetched whole. The times of a bundle include reading the files.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tufold delta compare 1.snapshot.json 2.snapshot.json

@@ -281,7 +281,7 @@ impl Part {
     }
 }
 
-/// One line of the table. Whole numbers are shown as such.
+/// One line of the table.
 fn line(
     out: &mut dyn Write,
     bytes: f64,
@@ -290,11 +290,15 @@ fn line(
     what: &str,
 ) -> io::Result<()> {
     let number = |number: Option<u64>| number.map(count).unwrap_or_default();
-    let bytes = indicatif::HumanFloatCount((bytes * 1e3).round() / 1e3).to_string();
-    writeln!(
-        out,
-        "{bytes:>14} {:>12} {:>10}  {what}",
-        number(raw.filter(|&raw| raw > 0)),
-        number(values)
-    )
+    let (raw, values) = (number(raw.filter(|&raw| raw > 0)), number(values));
+    writeln!(out, "{:>14} {raw:>12} {values:>10}  {what}", hundredths(bytes))
+}
+
+/// A number with its thousands apart and two decimals.
+fn hundredths(number: f64) -> String {
+    let text = format!("{number:.2}");
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = whole.trim_start_matches('-');
+    let sign = &whole[..whole.len() - digits.len()];
+    format!("{sign}{}.{rest}", digits.parse().map_or(digits.to_owned(), count))
 }

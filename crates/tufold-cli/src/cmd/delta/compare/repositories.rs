@@ -37,16 +37,14 @@ struct Way {
 }
 
 pub(super) fn run(old: &Mirror, new: &Mirror, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let step = Step::of(old, new)?;
     let documents = changed_documents(old, new)?;
-    let floor = Floor::strict(step.fresh_hex_bytes(), 0);
     let files = documents.len() as u64;
     let bar = bars::steps("comparing ways", 2 + files * Codec::ALL.len() as u64);
 
     let mut measured = Vec::new();
     for codec in [None, Some(Codec::Zstd)] {
         let name = codec.unwrap_or(Codec::Columnar).name();
-        measured.push(("bundle", 1, name, measure_bundle(old, &step, codec)?));
+        measured.push(("bundle", 1, name, measure_bundle(old, new, codec)?));
         bar.inc(1);
     }
     for codec in Codec::ALL {
@@ -55,6 +53,7 @@ pub(super) fn run(old: &Mirror, new: &Mirror, out: &mut Out<'_>) -> anyhow::Resu
         measured.push((what, files, codec.name(), measures));
     }
     drop(bar);
+    let floor = Floor::strict(Step::of(old, new)?.fresh_hex_bytes(), 0);
 
     let full = measured.iter().find(|(_, _, codec, _)| *codec == Codec::FullZstd.name());
     let full = full.and_then(|(.., measures)| measures.as_ref()).map(|m| (m.bytes, m.apply));
@@ -102,11 +101,11 @@ fn is_whole(codec: Codec) -> bool {
 
 fn measure_bundle(
     old: &Mirror,
-    step: &Step,
+    new: &Mirror,
     codec: Option<Codec>,
 ) -> anyhow::Result<Option<Measures>> {
     measure(
-        || Ok(Some(step.bundle(codec)?)),
+        || Ok(Some(Step::of(old, new)?.bundle(codec)?)),
         |bundle: &Vec<u8>| bundle.len() as u64,
         |bundle| {
             black_box(old.open_bundle(bundle, &unlimited())?.rebuild()?);
