@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_apply_has_no_columns() {
+        let (old, new) = (snapshot(3), snapshot(4));
+        let good = encode(Codec::Columnar, Some(&old), &new, &EncodeOptions::default()).unwrap();
+        let limits = Limits::default();
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bad = good.clone();
+                bad[at] ^= 1 << bit;
+                let applied = crate::apply(Some(&old), &bad, &limits).map(drop);
+                assert_eq!(columns(Some(&old), &bad, &limits).map(drop), applied, "{at}");
+            }
+            assert!(columns(Some(&old), &good[..at], &limits).is_err());
+        }
+    }
+
+    #[test]
     fn other_codecs_have_no_columns() {
         let (old, new) = (snapshot(3), snapshot(4));
         let delta = encode(Codec::Zstd, Some(&old), &new, &EncodeOptions::default()).unwrap();
