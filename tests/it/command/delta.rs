@@ -330,11 +330,10 @@ fn a_bundle_that_is_wrong_leaves_nothing() {
         "delta apply old bundle -o out --max-length 2000",
         &["exceeds the limit of 2000"],
     );
-    place.write("bad", oversize(&place.read("old/public/metadata/1.snapshot.json")));
-    place.assert_refuses(
-        "delta apply old bad -o out",
-        &["the result of 1152921504606846975 exceeds the limit of 67108864"],
-    );
+    let (crafted, promised) = oversize(&place.read("old/public/metadata/1.snapshot.json"));
+    place.write("bad", crafted);
+    let exceeds = format!("the result of {promised} exceeds the limit of 67108864");
+    place.assert_refuses("delta apply old bad -o out", &[&exceeds]);
     place.assert_refuses("delta inspect bad --base old", &["exceeds the limit of 67108864"]);
 
     // What is there already is kept.
@@ -344,19 +343,20 @@ fn a_bundle_that_is_wrong_leaves_nothing() {
     place.assert_refuses("delta encode old new -o none/out", &["none/out: "]);
 }
 
-/// A bundle whose first delta promises 2^60 - 1 bytes.
-fn oversize(snapshot: &[u8]) -> Vec<u8> {
+/// A bundle whose first delta promises 2^59 bytes more than its base has, and how many that are.
+fn oversize(snapshot: &[u8]) -> (Vec<u8>, u64) {
     let (signed, _) = canonical_parts(snapshot).expect("good data");
     let Fingerprint { len_bytes, cut_digest } = Fingerprint::of(Some(&signed));
-    let len = len_bytes.expect("a length") + 1;
+    let base_len = len_bytes.expect("a length");
+    let len = base_len + 1;
     let low = u8::try_from(len & 0x7f | 0x80).expect("seven bits");
     let high = u8::try_from(len >> 7).expect("a short snapshot");
-    let mut delta = b"TF\xd1\x01\x00".to_vec();
+    let mut delta = b"TF\xd1\x00".to_vec();
     delta.extend([low, high]);
     delta.extend(cut_digest);
     delta.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0, 0]);
     let len = u8::try_from(delta.len()).expect("a short delta");
-    [&[len], delta.as_slice(), delta.as_slice()].concat()
+    ([&[len], delta.as_slice(), delta.as_slice()].concat(), base_len + (1 << 59))
 }
 
 #[test]
