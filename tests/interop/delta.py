@@ -307,6 +307,27 @@ def size(text, end):
 # Numbers
 
 
+def bits_below(value):
+    """The bits behind the leading one."""
+    return [bit == "1" for bit in bin(value)[3:]]
+
+
+class Told:
+    """Says what it is told to say: for learning."""
+
+    def __init__(self, bits):
+        self.bits = iter(bits)
+
+    def decide(self, _zeros, _ones):
+        return int(next(self.bits))
+
+    def plain(self, count):
+        value = 0
+        for _ in range(count):
+            value = value << 1 | next(self.bits)
+        return value
+
+
 class Magnitude:
     def __init__(self):
         self.common, self.votes, self.is_common = 0, 0, Odds()
@@ -327,13 +348,21 @@ class Magnitude:
             self.common, self.votes = length, 1
         return length
 
+    def bits_of(self, value):
+        """What `read` would be told for this value."""
+        length = value.bit_length()
+        bits = [length == self.common] if self.votes else []
+        if bits != [True]:
+            bits += bits_below(length | 128)
+        return bits + bits_below(value)
+
     def read(self, reader, models):
         length = self.length(reader)
         if length < 2:
             return length
         if length not in self.trees and models.trees > 0:
             models.trees -= 1
-            self.trees[length] = Places()
+            self.trees[length] = Places(6, 6)
         left, node = length - 1, 1
         if length in self.trees:
             while left and node < 1 << min(length - 1, 10):
@@ -352,6 +381,13 @@ class Column:
         self.from_zero, self.ignored = reader.decide(3, 1), reader.decide(3, 1)
         self.common, self.votes, self.hit, self.negative = 1, 0, Odds(), Odds(3, 1)
         self.magnitude = Magnitude()
+
+    def learn(self, models, template, value):
+        step = value - (0 if self.from_zero else template)
+        bits = [] if self.ignored else [step == self.common]
+        if bits != [True]:
+            bits += self.magnitude.bits_of(abs(step)) + ([step < 0] if step else [])
+        assert self.read(Told(bits), models, template) == value
 
     def read(self, reader, models, template):
         origin = 0 if self.from_zero else template
@@ -514,9 +550,7 @@ class Walk:
             return self.string(number, i, text, None)
         if kind == "hex":
             return take(self.raw, len(text) // 2).hex().encode()
-        if kind not in model.columns:
-            model.columns[kind] = Column(self.reader)
-        column = model.columns[kind]
+        column = self.column_of(number, i, kind)
         if kind == "time":
             return write_time(column.read(self.reader, self, parse_time(text)))
         found = column.read(self.reader, self, int(text))
@@ -542,7 +576,7 @@ class Walk:
             key = b""
             if brackets == b"{}":
                 if window:
-                    self.learn(number, [key for key, _, _ in old], i, window)
+                    self.learn(number, [(key, self.base[start:end]) for key, start, end in old], i, window)
                 key = self.string(number, KEYS, passed and passed[0], old[i][0] if i < len(old) else None)
             like = passed[1] if uniform and passed else None
             if like is not None and (len(like) > 4096 or len(leaves(like)) > 16):
@@ -613,26 +647,55 @@ class Walk:
     def column(number, i):
         return number << 5 | (31 if i is KEYS else i)
 
-    def learn(self, number, keys, i, window):
-        start, end = max(i - 2, 0), min(i + 2, len(keys))
+    def learn(self, number, old, i, window):
+        start, end = max(i - 2, 0), min(i + 2, len(old))
         if not window[1]:
             window[1], room, grows = True, 1024 << min(self.flags >> 4, 2), True
             while grows:
                 grows = False
-                if start > 0 and len(keys[start - 1]) <= room:
-                    start, room, grows = start - 1, room - len(keys[start - 1]), True
-                if end < len(keys) and len(keys[end]) <= room:
-                    end, room, grows = end + 1, room - len(keys[end]), True
+                if start > 0 and len(old[start - 1][0]) <= room:
+                    start, room, grows = start - 1, room - len(old[start - 1][0]), True
+                if end < len(old) and len(old[end][0]) <= room:
+                    end, room, grows = end + 1, room - len(old[end][0]), True
         start, end = max(start, window[0]), max(end, window[0])
         window[0] = end
-        low = b""
-        for key in keys[start:end]:
+        child, low = self.child(number, True, None), b""
+        for key, _ in old[start:end]:
             symbols = symbols_of(key)
             if symbols is None:
                 continue
             self.strings.learn(self.column(number, KEYS), low, symbols)
             self.spend(len(symbols) + 1)
             low = symbols
+        for before, after in zip(old[max(start - 1, 0) : end], old[max(start, 1) : end]):
+            self.learn_numbers(child, before[1], after[1])
+
+    def learn_numbers(self, number, before, after):
+        pairs = list(zip(leaves(before), leaves(after)))
+        if len(pairs) > 16 or skeleton(before) != skeleton(after):
+            return
+        for i, ((start, end, is_string), (new_start, new_end, _)) in enumerate(pairs):
+            old, new = before[start:end], after[new_start:new_end]
+            kind = form(old, is_string)
+            if old == new or kind not in ("integer", "time") or form(new, is_string) != kind:
+                continue
+            parse = int if kind == "integer" else parse_time
+            self.column_of(number, i, kind).learn(self, parse(old), parse(new))
+
+    def column_of(self, number, i, kind):
+        model = self.classes[number].leaf(i)
+        if kind not in model.columns:
+            model.columns[kind] = Column(self.reader)
+        return model.columns[kind]
+
+
+def skeleton(value):
+    """All but the leaves, and of which kind they are."""
+    parts, at = [], 0
+    for start, end, is_string in leaves(value):
+        parts += [value[at:start], is_string]
+        at = end
+    return parts + [value[at:]]
 
 
 def main(paths):

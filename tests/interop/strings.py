@@ -212,8 +212,8 @@ class State:
     def __init__(self, column, low, high, bounds):
         self.column, self.low, self.high = column, Follower(low), Follower(high)
         self.found, self.tight = bytearray(), list(bounds)
-        self.past, self.echo = None, None
-        self.word_start = self.last_word = self.words = 0
+        self.past, self.echo = None, Follower(b"")
+        self.word_start = self.part_start = self.words = 0
 
     def bounds(self):
         """The least and the greatest symbol that keep the string between its neighbours."""
@@ -238,13 +238,13 @@ class State:
         return [(x ^ i * 0x6C078965 & WORD) * 0x9E3779B1 & WORD for i, x in enumerate(contexts, 1)]
 
     def guesses(self, past):
-        low, high = self.low.guess(), self.high.guess()
+        low, high, echo = self.low.guess(), self.high.guess(), self.echo.guess()
         same = 32 if low and high and low[0] == high[0] else 0
         at_past = self.past is not None and self.past[0] < len(past)
         return [
             low and (low[0], low[1] | same),
             (past[self.past[0]], min(self.past[1], 31)) if at_past else None,
-            None if self.echo is None else (self.found[self.echo], min(self.echo - self.last_word, 31)),
+            None if echo is None or echo[0] == 0 else echo,
         ]
 
     @staticmethod
@@ -259,10 +259,12 @@ class State:
         self.found.append(symbol)
         self.low.advance(symbol)
         self.high.advance(symbol)
-        if is_alphanumeric(symbol) or symbol >= 0x80:
-            if self.echo is not None:
-                self.echo = self.echo + 1 if self.found[self.echo] == symbol else None
+        if symbol == ord("/"):
+            part = self.found[self.part_start : -1]
+            self.part_start = len(self.found)
+            self.echo = Follower(bytes(part) if len(part) <= 256 else b"")
         else:
+            self.echo.advance(symbol)
+        if not is_alphanumeric(symbol) and symbol < 0x80:
             self.words += 1
-            self.last_word, self.word_start = self.word_start, len(self.found)
-            self.echo = self.last_word if len(self.found) > self.last_word + 1 else None
+            self.word_start = len(self.found)
