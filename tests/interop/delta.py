@@ -330,13 +330,13 @@ class Told:
 
 class Magnitude:
     def __init__(self):
-        self.common, self.votes, self.is_common = 0, 0, Odds()
+        self.common, self.votes, self.is_common = 0, 0, Places()
         self.lengths = Places()
         self.lengths.update({1: Odds(31, 1), 2: Odds(7, 1)})
         self.trees = {}
 
     def length(self, reader):
-        if self.votes and self.is_common.decide(reader):
+        if self.votes and self.is_common[self.common].decide(reader):
             self.votes += 1
             return self.common
         node = 1

@@ -145,10 +145,10 @@ impl Default for Trees {
 /// An unsigned number: its length in bits, then the bits below the leading one, highest first.
 #[derive(Debug)]
 pub(super) struct Magnitude {
-    /// The length that most numbers had, how sure that is, and whether it is the length.
+    /// The length that most numbers had, how sure that is, and for each such length whether it is the one.
     common: usize,
     votes: u32,
-    is_common: Odds,
+    is_common: [Odds; 65],
     len_bits: [Odds; 128],
     below: Vec<Vec<Odds>>,
 }
@@ -159,7 +159,7 @@ impl Default for Magnitude {
         // Lengths from 64 and from 32 bits are rare.
         len_bits[1] = Odds::prior(31, 1);
         len_bits[2] = Odds::prior(7, 1);
-        Self { common: 0, votes: 0, is_common: Odds::EVEN, len_bits, below: Vec::new() }
+        Self { common: 0, votes: 0, is_common: [Odds::EVEN; 65], len_bits, below: Vec::new() }
     }
 }
 
@@ -167,7 +167,7 @@ impl Magnitude {
     #[inline]
     fn code_len(&mut self, coder: &mut impl Coder, len: usize) -> usize {
         // The first length is not compared with anything.
-        if self.votes > 0 && self.is_common.code(coder, len == self.common) {
+        if self.votes > 0 && self.is_common[self.common].code(coder, len == self.common) {
             self.votes += 1;
             return self.common;
         }
