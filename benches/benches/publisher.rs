@@ -22,14 +22,14 @@ fn making(c: &mut Criterion) {
         bencher.iter_batched(
             || (tempfile::tempdir().expect("a folder"), targets.clone()),
             |(folder, targets)| {
-                new_repository(&folder.path().join("repo"), targets);
+                new_repository(&folder.path().join("repo"), targets, 1024);
                 folder
             },
             BatchSize::PerIteration,
         );
     });
     let folder = tempfile::tempdir().expect("a folder");
-    new_repository(&folder.path().join("repo"), targets.clone());
+    new_repository(&folder.path().join("repo"), targets.clone(), 1024);
     let files = documents(&folder.path().join("repo/public"));
     assert_eq!(files.len(), 1028);
     let key = SigningKey::generate_ed25519_pem().expect("a key");
@@ -62,7 +62,7 @@ fn changing(c: &mut Criterion) {
         bencher.iter_batched(
             || {
                 let folder = tempfile::tempdir().expect("a folder");
-                new_repository(&folder.path().join("repo"), debian_forky());
+                new_repository(&folder.path().join("repo"), debian_forky(), 1024);
                 (folder, debian_sid())
             },
             |(folder, targets)| {
@@ -81,7 +81,7 @@ fn changing(c: &mut Criterion) {
 
 fn checking(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
-    new_repository(&folder.path().join("repo"), debian_forky());
+    new_repository(&folder.path().join("repo"), debian_forky(), 1024);
     let files = documents(&folder.path().join("repo/public"));
     let key = SigningKey::generate_ed25519_pem().expect("a key");
     let key = SigningKey::from_pem(&key).expect("a key");

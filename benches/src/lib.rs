@@ -1,4 +1,4 @@
-//! What the benchmarks share: the bundled lists and a repository made of one.
+//! What the benchmarks share: the bundled lists, a repository made of one, and the tables of deltas.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,13 @@ use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
 use tufold_repo::settings::{Lifetimes, Settings};
 use tufold_repo::targets::{Source, TargetList, read_targets};
 use tufold_repo::{Event, KeyRequest, NewRepository};
+
+pub mod contender;
+pub mod measure;
+#[path = "../../crates/tufold-delta/tests/samples/mod.rs"]
+pub mod samples;
+pub mod tables;
+pub mod work;
 
 /// The time that all benchmarks work with.
 pub fn now() -> Time {
@@ -26,13 +33,15 @@ pub fn debian_sid() -> TargetList {
     list("debian-sid-amd64.tsv.zst")
 }
 
-/// Makes a repository of 1,024 succinct bins in the folder `path`.
-pub fn new_repository(path: &Path, targets: TargetList) {
-    let bits = BitLength::from_bin_count(1024).expect("a power of two");
+/// Makes a repository of succinct bins in the folder `path`, with the fixed keys of the tests.
+pub fn new_repository(path: &Path, targets: TargetList, bins: u64) {
+    let bits = BitLength::from_bin_count(bins).expect("a power of two");
     let layout =
         Layout { delegation: Delegation::BinsSuccinct(bits), snapshot: SnapshotForm::Versions };
     let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder: None };
-    let new = NewRepository::prepare(path, settings, &KeyRequest::default(), now());
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/keys");
+    let keys = KeyRequest { folder: Some(keys), ..KeyRequest::default() };
+    let new = NewRepository::prepare(path, settings, &keys, now());
     let new = new.expect("a new repository");
     let plan = new.plan(targets).expect("a plan");
     new.commit(plan, &quiet).expect("a repository");

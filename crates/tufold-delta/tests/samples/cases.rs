@@ -6,53 +6,118 @@ use tufold_delta::{Floor, chances_bits, poisson_bits};
 /// A signature beside each delta.
 pub const SIGNATURE_BYTES: u64 = 64;
 
-/// One pair, its floor, and the most bytes that a delta and its signature may take.
+/// One pair, its floor, and the most bytes that a delta and its signature may take where there is such a bound.
 pub struct Case {
     pub name: String,
     pub base: Option<Vec<u8>>,
     pub new: Vec<u8>,
     pub floor: Floor,
-    pub most: f64,
+    pub most: Option<f64>,
 }
 
-const BINS: usize = 16_384;
+/// The size for which bounds are stated.
+pub const BINS: usize = 16_384;
 
-/// `changed` of 16,384 bins one version up, each as likely as any other.
-pub fn uniform(form: Form, changed: usize) -> Case {
-    let base = Snapshot::poisson(form, BINS, 1_000.0, 1);
-    let new = base.next(&Noise(7).choose(BINS, changed), 3);
-    let digests = if form == Form::Hashes { changed as u64 } else { 0 };
-    let strict = Floor::strict(SIGNATURE_BYTES, digests);
-    let mut floor = Floor::uniform(strict, BINS as u64, changed as u64, &vec![1; changed]);
-    // Lengths grow by one of 42 values.
-    floor.bytes += digests as f64 * 42_f64.log2() / 8.0;
-    let most =
-        if form == Form::Hashes { 1.01 * floor.bytes + 48.0 } else { 1.02 * floor.bytes + 44.0 };
-    Case {
-        name: format!("{form:?} {changed}"),
-        base: Some(base.signed()),
-        new: new.signed(),
-        floor,
-        most,
+/// How often bins have changed before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum History {
+    /// Versions of about 2.
+    Fresh,
+    /// Versions of about 1,000.
+    Long,
+}
+
+/// What a snapshot looks like before it changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub form: Form,
+    pub bins: usize,
+    pub history: History,
+}
+
+impl Shape {
+    /// 16,384 bins with a long history.
+    pub fn usual(form: Form) -> Self {
+        Self { form, bins: BINS, history: History::Long }
+    }
+
+    pub fn name(self) -> String {
+        let Self { form, bins, history } = self;
+        format!("{bins} bins, {form:?}, {history:?} history").to_lowercase()
+    }
+
+    fn mean_version(self) -> f64 {
+        match self.history {
+            History::Fresh => 2.0,
+            History::Long => 1_000.0,
+        }
+    }
+
+    /// `bound` is a factor of the floor and some bytes, for versions only.
+    fn case(
+        self,
+        change: &str,
+        base: &Snapshot,
+        new: &Snapshot,
+        floor: Floor,
+        bound: (f64, f64),
+    ) -> Case {
+        let (factor, more) = if self.form == Form::Hashes { (1.01, 48.0) } else { bound };
+        Case {
+            name: format!("{}, {change}", self.name()),
+            base: Some(base.signed()),
+            new: new.signed(),
+            floor,
+            most: (self.bins == BINS).then_some(factor * floor.bytes + more),
+        }
+    }
+
+    fn strict(self, changed: usize) -> Floor {
+        let digests = if self.form == Form::Hashes { changed as u64 } else { 0 };
+        Floor::strict(SIGNATURE_BYTES, digests)
+    }
+
+    /// Lengths grow by one of 42 values.
+    fn lengths_bits(self, changed: usize) -> f64 {
+        if self.form == Form::Hashes { changed as f64 * 42_f64.log2() } else { 0.0 }
     }
 }
 
-/// About `expected` of 16,384 bins one version up, by Zipf's law, after a history by the same.
-pub fn zipf(expected: f64) -> Case {
-    let rates = zipf_rates(BINS, expected, 5);
+/// `changed` bins one version up, each as likely as any other.
+pub fn uniform(shape: Shape, changed: usize) -> Case {
+    let base = Snapshot::poisson(shape.form, shape.bins, shape.mean_version(), 1);
+    let new = base.next(&Noise(7).choose(shape.bins, changed), 3);
+    let mut floor = uniform_floor(shape, changed);
+    floor.bytes += shape.lengths_bits(changed) / 8.0;
+    shape.case(&format!("uniform {changed}"), &base, &new, floor, (1.02, 44.0))
+}
+
+/// Every bin signed again, as PEP 458 does daily: the length says nothing new.
+pub fn signed_again(shape: Shape) -> Case {
+    let base = Snapshot::poisson(shape.form, shape.bins, shape.mean_version(), 1);
+    let new = base.signed_again(3);
+    shape.case("all signed again", &base, &new, uniform_floor(shape, shape.bins), (1.02, 44.0))
+}
+
+fn uniform_floor(shape: Shape, changed: usize) -> Floor {
+    Floor::uniform(shape.strict(changed), shape.bins as u64, changed as u64, &vec![1; changed])
+}
+
+/// About `expected` bins one version up, by Zipf's law, after a history by the same.
+pub fn zipf(shape: Shape, expected: usize) -> Case {
+    let rates = zipf_rates(shape.bins, expected as f64, 5);
     let mut noise = Noise(99);
     let chances: Vec<f64> = rates.iter().map(|rate| 1.0 - (-rate).exp()).collect();
-    let mean = rates.iter().sum::<f64>() / BINS as f64;
+    let mean = rates.iter().sum::<f64>() / shape.bins as f64;
     let versions: Vec<u64> =
-        rates.iter().map(|rate| 1 + noise.poisson(rate / mean * 1_000.0)).collect();
-    let base = Snapshot::new(Form::Versions, versions, &mut noise);
+        rates.iter().map(|rate| 1 + noise.poisson(rate / mean * shape.mean_version())).collect();
+    let base = Snapshot::new(shape.form, versions, &mut noise);
     let changes: Vec<bool> = chances.iter().map(|&chance| noise.unit() < chance).collect();
-    let changed: Vec<usize> = (0..BINS).filter(|&i| changes[i]).collect();
-    let bits = chances_bits(chances.into_iter().zip(changes));
-    let floor = Floor::oracle(Floor::strict(SIGNATURE_BYTES, 0), bits);
-    let new = base.next(&changed, 4).signed();
-    let most = 1.04 * floor.bytes + 48.0;
-    Case { name: format!("Zipf {}", changed.len()), base: Some(base.signed()), new, floor, most }
+    let changed: Vec<usize> = (0..shape.bins).filter(|&i| changes[i]).collect();
+    let bits = chances_bits(chances.into_iter().zip(changes)) + shape.lengths_bits(changed.len());
+    let floor = Floor::oracle(shape.strict(changed.len()), bits);
+    let new = base.next(&changed, 4);
+    shape.case(&format!("zipf about {expected}"), &base, &new, floor, (1.04, 48.0))
 }
 
 /// A versions-only snapshot for a client that has nothing.
@@ -60,8 +125,9 @@ pub fn cold() -> Case {
     let snapshot = Snapshot::poisson(Form::Versions, BINS, 300.0, 2);
     let bits = snapshot.bins.iter().map(|bin| poisson_bits(300.0, bin.version)).sum();
     let floor = Floor::oracle(Floor::strict(0, 0), bits);
-    let most = 1.03 * floor.bytes + 200.0;
-    Case { name: "cold Poisson(300)".into(), base: None, new: snapshot.signed(), floor, most }
+    let most = Some(1.03 * floor.bytes + 200.0);
+    let name = format!("{BINS} bins, versions, cold, poisson 300");
+    Case { name, base: None, new: snapshot.signed(), floor, most }
 }
 
 /// A bin of `targets` signed again with `added` new ones.
@@ -73,7 +139,11 @@ pub fn bin(targets: usize, added: usize, projects: &[Project], seed: u64) -> Cas
     let bits: f64 = (0..added).map(|_| new.add(projects, &mut noise)).sum();
     // The expiry's four bytes; the digests are among the generator's bits.
     let floor = Floor::oracle(Floor::strict(SIGNATURE_BYTES + 4, 0), bits);
-    let most = if added == 0 { 100.0 } else { 1.28 * floor.bytes };
+    let most = match added {
+        0 => Some(100.0),
+        1 => Some(1.28 * floor.bytes),
+        _ => None,
+    };
     let name = format!("bin of {targets}, {added} added");
     Case { name, base: Some(base.signed()), new: new.signed(), floor, most }
 }

@@ -6,7 +6,8 @@
     missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
-    reason = "shared by tests and an example; each uses a part"
+    clippy::should_implement_trait,
+    reason = "shared by tests and the benchmarks; each uses a part"
 )]
 #![allow(
     clippy::cast_possible_truncation,
@@ -19,6 +20,7 @@ pub mod cases;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// splitmix64.
 #[derive(Clone, Debug)]
@@ -133,6 +135,21 @@ impl Snapshot {
         next
     }
 
+    /// The next snapshot, every bin signed again with the same targets.
+    pub fn signed_again(&self, seed: u64) -> Self {
+        let mut noise = Noise(seed);
+        let mut next = self.clone();
+        next.version += 1;
+        next.expires += 86_400 + noise.below(3_600);
+        for bin in &mut next.bins {
+            let digits = bin.version.ilog10();
+            bin.version += 1;
+            bin.length += u64::from(bin.version.ilog10() - digits);
+            bin.sha256 = noise.hex(32);
+        }
+        next
+    }
+
     pub fn signed(&self) -> Vec<u8> {
         let digits = format!("{:x}", self.bins.len() - 1).len();
         let mut out =
@@ -169,7 +186,7 @@ pub fn zipf_rates(bins: usize, expected: f64, seed: u64) -> Vec<f64> {
         let middle = f64::midpoint(low, high);
         if total(middle) < expected { low = middle } else { high = middle }
     }
-    ranks.into_iter().map(|rank| low / (rank + 1) as f64).collect()
+    ranks.into_iter().map(|rank| high / (rank + 1) as f64).collect()
 }
 
 /// A project's newest release: its name and version.
@@ -263,7 +280,9 @@ pub fn time(seconds: u64) -> String {
 
 /// The project's dataset of PyPI's names.
 pub fn dataset() -> Vec<Project> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/pypi-projects.tsv.zst");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = |folder: &Path| folder.join("datasets/pypi-projects.tsv.zst");
+    let path = package.ancestors().map(path).find(|path| path.exists()).unwrap();
     let tsv = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
     projects(std::str::from_utf8(&tsv).unwrap())
 }
