@@ -35,7 +35,7 @@ const ENVELOPE_BYTES: u64 = SIGNATURE_BYTES + 2;
 /// The bound on the mean path of the default policy.
 const BOUND: (f64, f64, u64) = (1.7, 100.0, 300);
 
-const PATH_COLUMNS: [&str; 15] = [
+const PATH_COLUMNS: [&str; 16] = [
     "policy",
     "gap",
     "starts",
@@ -45,6 +45,7 @@ const PATH_COLUMNS: [&str; 15] = [
     "ratio_to_direct",
     "limit_bytes",
     "within",
+    "mean_bytes_if_only_the_last_is_signed",
     "floor",
     "floor_mean_bytes",
     "ratio",
@@ -93,18 +94,20 @@ pub fn paths(quick: bool) -> Table {
         let (raw, zstd) = churn.whole(FIRST_START + gap);
         for (policy, ladder) in ladders {
             let bytes = mean(&|end| path(ladder, end).iter().map(|edge| costs[edge] as f64).sum());
+            let applies = mean(&|end| path(ladder, end).len() as f64);
             let is_bound = ladder == Ladder::default() && gap <= BOUND.2;
             let limit = is_bound.then_some(BOUND.0 * direct + BOUND.1);
             rows.push(vec![
                 policy.to_owned(),
                 gap.to_string(),
                 STARTS.to_string(),
-                format!("{:.2}", mean(&|end| path(ladder, end).len() as f64)),
+                format!("{applies:.2}"),
                 format!("{bytes:.1}"),
                 format!("{direct:.1}"),
                 format!("{:.3}", bytes / direct),
                 limit.map_or(String::new(), |limit| format!("{limit:.1}")),
                 limit.map_or("", |limit| if bytes <= limit { "yes" } else { "NO" }).to_owned(),
+                format!("{:.1}", bytes - (applies - 1.0) * ENVELOPE_BYTES as f64),
                 "uniform".to_owned(),
                 format!("{floor:.1}"),
                 format!("{:.3}", bytes / floor),
