@@ -330,31 +330,20 @@ class Told:
 
 class Magnitude:
     def __init__(self):
-        self.common, self.votes, self.is_common = 0, 0, Places()
         self.lengths = Places()
         self.lengths.update({1: Odds(31, 1), 2: Odds(7, 1)})
         self.trees = {}
 
     def length(self, reader):
-        if self.votes and self.is_common[self.common].decide(reader):
-            self.votes += 1
-            return self.common
         node = 1
         for _ in range(7):
             node = 2 * node + self.lengths[node].decide(reader)
-        length = min(node & 127, 64)
-        self.votes = max(self.votes - 1, 0)
-        if not self.votes:
-            self.common, self.votes = length, 1
-        return length
+        return min(node & 127, 64)
 
-    def bits_of(self, value):
+    @staticmethod
+    def bits_of(value):
         """What `read` would be told for this value."""
-        length = value.bit_length()
-        bits = [length == self.common] if self.votes else []
-        if bits != [True]:
-            bits += bits_below(length | 128)
-        return bits + bits_below(value)
+        return bits_below(value.bit_length() | 128) + bits_below(value)
 
     def read(self, reader, models):
         length = self.length(reader)

@@ -145,10 +145,6 @@ impl Default for Trees {
 /// An unsigned number: its length in bits, then the bits below the leading one, highest first.
 #[derive(Debug)]
 pub(super) struct Magnitude {
-    /// The length that most numbers had, how sure that is, and for each such length whether it is the one.
-    common: usize,
-    votes: u32,
-    is_common: [Odds; 65],
     len_bits: [Odds; 128],
     below: Vec<Vec<Odds>>,
 }
@@ -159,30 +155,20 @@ impl Default for Magnitude {
         // Lengths from 64 and from 32 bits are rare.
         len_bits[1] = Odds::prior(31, 1);
         len_bits[2] = Odds::prior(7, 1);
-        Self { common: 0, votes: 0, is_common: [Odds::EVEN; 65], len_bits, below: Vec::new() }
+        Self { len_bits, below: Vec::new() }
     }
 }
 
 impl Magnitude {
     #[inline]
     fn code_len(&mut self, coder: &mut impl Coder, len: usize) -> usize {
-        // The first length is not compared with anything.
-        if self.votes > 0 && self.is_common[self.common].code(coder, len == self.common) {
-            self.votes += 1;
-            return self.common;
-        }
         let mut node = 1_usize;
         for shift in (0..7).rev() {
             let bit = self.len_bits[node].code(coder, len >> shift & 1 == 1);
             node = node << 1 | usize::from(bit);
         }
         // A damaged stream can name lengths up to 127.
-        let len = (node & 127).min(64);
-        self.votes = self.votes.saturating_sub(1);
-        if self.votes == 0 {
-            (self.common, self.votes) = (len, 1);
-        }
-        len
+        (node & 127).min(64)
     }
 
     pub(super) fn code(&mut self, coder: &mut impl Coder, value: u64, trees: &mut Trees) -> u64 {
