@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use tufold_delta::{Codec, Edge, EncodeOptions, Floor, Ladder, encode};
+use tufold_meta::Version;
+use tufold_meta::names::DeltaName;
 
 use super::Table;
 use crate::samples::cases::{BINS, SIGNATURE_BYTES};
@@ -29,7 +31,7 @@ const LAST: u64 = FIRST_START + START_STEP * (STARTS - 1) + 1_440;
 const FILES_PER_PUBLISH: usize = 25;
 const SECONDS_PER_PUBLISH: u64 = 60;
 
-/// An edge carries the signature and two bytes around it.
+/// The signature and two bytes around it; without it, one byte.
 const ENVELOPE_BYTES: u64 = SIGNATURE_BYTES + 2;
 
 /// The bound on the mean path of the default policy.
@@ -40,12 +42,12 @@ const PATH_COLUMNS: [&str; 16] = [
     "gap",
     "starts",
     "mean_applies",
+    "mean_requests",
     "mean_bytes",
     "direct_mean_bytes",
     "ratio_to_direct",
     "limit_bytes",
     "within",
-    "mean_bytes_if_only_the_last_is_signed",
     "floor",
     "floor_mean_bytes",
     "ratio",
@@ -83,17 +85,23 @@ pub fn paths(quick: bool) -> Table {
     let ladders = POLICIES.map(|policy| (policy, policy.parse::<Ladder>().expect("a policy")));
     let mut needed: BTreeSet<Edge> = gaps.iter().flat_map(|&gap| ends(gap)).collect();
     for (_, ladder) in ladders {
-        needed.extend(gaps.iter().flat_map(|&gap| ends(gap)).flat_map(|end| path(ladder, end)));
+        needed.extend(
+            gaps.iter().flat_map(|&gap| ends(gap)).flat_map(|end| fetched(path(ladder, end))),
+        );
     }
     let costs = churn.costs(&needed);
     let mut rows = Vec::new();
     for &gap in gaps {
         let mean = |value: &dyn Fn(Edge) -> f64| ends(gap).map(value).sum::<f64>() / STARTS as f64;
-        let direct = mean(&|end| costs[&end] as f64);
+        // One delta with its signature.
+        let signature = |edge| if is_signed(edge) { 0 } else { ENVELOPE_BYTES - 1 };
+        let direct = mean(&|end| (costs[&end] + signature(end)) as f64);
         let floor = mean(&|end| churn.floor(end).bytes);
         let (raw, zstd) = churn.whole(FIRST_START + gap);
         for (policy, ladder) in ladders {
-            let bytes = mean(&|end| path(ladder, end).iter().map(|edge| costs[edge] as f64).sum());
+            let cost = |edges: Vec<Edge>| edges.iter().map(|edge| costs[edge] as f64).sum();
+            let bytes = mean(&|end| cost(fetched(path(ladder, end))));
+            let requests = mean(&|end| fetched(path(ladder, end)).len() as f64);
             let applies = mean(&|end| path(ladder, end).len() as f64);
             let is_bound = ladder == Ladder::default() && gap <= BOUND.2;
             let limit = is_bound.then_some(BOUND.0 * direct + BOUND.1);
@@ -102,12 +110,12 @@ pub fn paths(quick: bool) -> Table {
                 gap.to_string(),
                 STARTS.to_string(),
                 format!("{applies:.2}"),
+                format!("{requests:.2}"),
                 format!("{bytes:.1}"),
                 format!("{direct:.1}"),
                 format!("{:.3}", bytes / direct),
                 limit.map_or(String::new(), |limit| format!("{limit:.1}")),
                 limit.map_or("", |limit| if bytes <= limit { "yes" } else { "NO" }).to_owned(),
-                format!("{:.1}", bytes - (applies - 1.0) * ENVELOPE_BYTES as f64),
                 "uniform".to_owned(),
                 format!("{floor:.1}"),
                 format!("{:.3}", bytes / floor),
@@ -118,6 +126,22 @@ pub fn paths(quick: bool) -> Table {
         }
     }
     Table { name: "ladder-paths", columns: &PATH_COLUMNS, rows }
+}
+
+/// What a reader fetches for a path: the signatures of the last version are in the edge of one step to it.
+fn fetched(mut path: Vec<Edge>) -> Vec<Edge> {
+    let to = path.last().map_or(0, |edge| edge.to);
+    if !path.last().copied().is_some_and(is_signed) {
+        path.push(Edge { from: to - 1, to });
+    }
+    path
+}
+
+/// Whether an edge of the snapshot carries signatures, as `DeltaName::has_signatures` says.
+fn is_signed(Edge { from, to }: Edge) -> bool {
+    let name =
+        DeltaName::Snapshot { from: Version::new(from), to: Version::new(to).expect("a version") };
+    name.has_signatures()
 }
 
 /// What the publisher pays; the deltas from nothing come besides under every policy.
@@ -203,7 +227,8 @@ impl Churn {
             let base = (edge.from > 0).then(|| self.document(edge.from));
             let new = self.document(edge.to);
             let delta = encode(Codec::Columnar, base.as_deref(), &new, &EncodeOptions::default());
-            (*edge, delta.expect("a delta").len() as u64 + ENVELOPE_BYTES)
+            let envelope = if is_signed(*edge) { ENVELOPE_BYTES } else { 1 };
+            (*edge, delta.expect("a delta").len() as u64 + envelope)
         };
         edges.into_par_iter().map(cost).collect()
     }

@@ -110,16 +110,19 @@ pub struct EncodeOptions {
     pub prediction_kind: u8,
     /// zstd's level wherever it is used.
     pub zstd_level: i32,
+    /// Whether the delta is applied once before it is returned.
+    pub verify: bool,
 }
 
 impl Default for EncodeOptions {
-    /// The prediction is the base as it is; level 19.
+    /// The prediction is the base as it is; level 19; verified.
     fn default() -> Self {
-        Self { prediction_kind: 0, zstd_level: 19 }
+        Self { prediction_kind: 0, zstd_level: 19, verify: true }
     }
 }
 
-/// Turns `prediction` (or nothing) into `new` by one codec. The delta has been applied once when it is returned.
+/// Turns `prediction` (or nothing) into `new` by one codec. Unless the options say otherwise, the delta has been applied once when it is
+/// returned.
 ///
 /// # Errors
 /// `Declined` if the codec cannot carry this pair.
@@ -145,7 +148,7 @@ pub fn encode(
         result: Fingerprint::of(Some(new)),
         payload_len_bytes: payload.len() as u64,
     };
-    if rebuild(codec, prediction, &payload, new.len()).as_deref() != Ok(new) {
+    if options.verify && rebuild(codec, prediction, &payload, new.len()).as_deref() != Ok(new) {
         return Err(Error::Declined { codec, why: "it would rebuild other bytes" });
     }
     Ok(header.around(&payload))

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value};
 use tufold_delta::{Codec, EncodeOptions, Error, Limits, apply, encode, encode_smallest};
 
-const OPTIONS: EncodeOptions = EncodeOptions { prediction_kind: 0, zstd_level: 3 };
+const OPTIONS: EncodeOptions = EncodeOptions { prediction_kind: 0, zstd_level: 3, verify: true };
 
 /// Any codec rebuilds the exact bytes or declines.
 fn check(base: Option<&[u8]>, new: &[u8]) {

@@ -83,7 +83,7 @@ impl<'a> Bundle<'a> {
 }
 
 /// Gives the file of a targets role, or of `snapshot`.
-pub type Files<'f, 'a> = dyn Fn(&str) -> Option<Cow<'a, [u8]>> + 'f;
+pub type Files<'f, 'a> = dyn Fn(&str) -> Option<Cow<'a, [u8]>> + Sync + 'f;
 
 /// Which roles a step from one snapshot to another changes.
 #[derive(Clone, Debug)]

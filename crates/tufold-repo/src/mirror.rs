@@ -3,9 +3,9 @@
 //! As any mirror would: by the public files alone, which nothing here verifies.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use tufold_delta::{Fingerprint, Header, Limits, apply};
@@ -120,11 +120,11 @@ impl Mirror {
         &self,
         work: impl FnOnce(&Files<'_, '_>) -> Result<T, BundleError>,
     ) -> Result<T, Error> {
-        let failure = RefCell::new(None);
+        let failure = OnceLock::new();
         let result = work(&|role| match self.file(role) {
             Ok(file) => file,
             Err(error) => {
-                failure.replace(Some(error));
+                let _first_counts = failure.set(error);
                 None
             }
         });

@@ -25,7 +25,7 @@ const BASES: [&[u8]; 3] = [
     include_bytes!("../../../crates/tufold-delta/tests/golden/bin.base.json"),
 ];
 
-const OPTIONS: EncodeOptions = EncodeOptions { prediction_kind: 0, zstd_level: 3 };
+const OPTIONS: EncodeOptions = EncodeOptions { prediction_kind: 0, zstd_level: 3, verify: true };
 
 /// A whole delta. What applies is the document that it names.
 pub fn container(data: &[u8]) {

@@ -55,6 +55,17 @@ impl DeltaName {
         }
     }
 
+    /// Whether the signatures of the version that it ends in travel with it. Of the snapshot's edges those of
+    /// one step have them, and those from nothing: the longer ones mostly lie in the middle of a path, and a
+    /// reader whose path ends in one takes the signatures from the step to the same version.
+    pub fn has_signatures(&self) -> bool {
+        match self {
+            Self::Snapshot { from, to } => from.is_none_or(|from| from.next() == *to),
+            Self::Role { .. } => true,
+            Self::Mirror { .. } => false,
+        }
+    }
+
     /// The version that the reader holds; `None` if the delta starts from nothing.
     pub fn from(&self) -> Option<Version> {
         match self {

@@ -191,7 +191,6 @@ impl<'a> Cursor<'a> {
     }
 
     /// The keys and values of all entries from here on.
-    #[expect(clippy::type_complexity, reason = "pairs of slices")]
     pub(super) fn entries(mut self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
         let mut entries = Vec::new();
         while let Some(entry) = self.peek()? {
