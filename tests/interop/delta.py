@@ -365,6 +365,10 @@ class Magnitude:
         return value
 
 
+def wrapped(value):
+    return (value + (1 << 63) & LONG) - (1 << 63)
+
+
 class Column:
     def __init__(self, reader):
         self.from_zero, self.ignored = reader.decide(3, 1), reader.decide(3, 1)
@@ -382,15 +386,14 @@ class Column:
         origin = 0 if self.from_zero else template
         if not self.ignored and self.hit.decide(reader):
             self.votes += 1
-            return origin + self.common
+            return wrapped(origin + self.common)
         step = self.magnitude.read(reader, models)
-        if step and self.negative.decide(reader):
-            step = -step
+        step = wrapped(-step if step and self.negative.decide(reader) else step)
         if not self.ignored:
             self.votes = max(self.votes - 1, 0)
             if not self.votes:
                 self.common = step
-        return origin + step
+        return wrapped(origin + step)
 
 
 # Strings
