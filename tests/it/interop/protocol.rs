@@ -62,7 +62,7 @@ fn python_applies_the_deltas_of_bundles_and_of_the_fuzz_corpus() {
         paths.extend([write("delta", &delta), write("new", &new)]);
         count += 1;
     }
-    assert!(count > 30, "{count} deltas");
+    assert!(count > 60, "{count} deltas");
     assert_eq!(clients.python("delta.py", paths, ""), format!("{count} deltas\n"));
 }
 
