@@ -122,16 +122,9 @@ impl Hashes {
     /// SHA-512). `Err` names the algorithm that differs; a list without a known algorithm is an
     /// error too, since nothing was checked.
     pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
-        let mut checked = false;
-        for (name, expected) in self.iter() {
-            let Some(algorithm) = algorithm(name) else { continue };
-            let found = HEXLOWER.encode(aws_lc_rs::digest::digest(algorithm, bytes).as_ref());
-            if !found.eq_ignore_ascii_case(&expected) {
-                return Err(format!("{name} is {found}, expected {expected}"));
-            }
-            checked = true;
-        }
-        if checked { Ok(()) } else { Err("no hash of a known algorithm is listed".into()) }
+        let mut check = HashCheck::new(self);
+        check.update(bytes);
+        check.finish()
     }
 
     /// Appends the canonical JSON object to `out`.
@@ -147,6 +140,40 @@ impl Hashes {
             object.string(name, &hex);
         }
         object.end();
+    }
+}
+
+/// [`Hashes::check`] of bytes that come piece by piece.
+#[derive(Clone)]
+pub(crate) struct HashCheck {
+    /// Each known algorithm with the expected digest in hex.
+    digests: Vec<(String, String, aws_lc_rs::digest::Context)>,
+}
+
+impl HashCheck {
+    pub(crate) fn new(hashes: &Hashes) -> Self {
+        let known = hashes.iter().filter_map(|(name, expected)| {
+            let context = aws_lc_rs::digest::Context::new(algorithm(name)?);
+            Some((name.to_owned(), expected, context))
+        });
+        Self { digests: known.collect() }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.digests.iter_mut().for_each(|(_, _, context)| context.update(bytes));
+    }
+
+    pub(crate) fn finish(self) -> Result<(), String> {
+        if self.digests.is_empty() {
+            return Err("no hash of a known algorithm is listed".into());
+        }
+        for (name, expected, context) in self.digests {
+            let found = HEXLOWER.encode(context.finish().as_ref());
+            if !found.eq_ignore_ascii_case(&expected) {
+                return Err(format!("{name} is {found}, expected {expected}"));
+            }
+        }
+        Ok(())
     }
 }
 

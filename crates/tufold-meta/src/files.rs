@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::cjson::{Object, ObjectWriter};
+use crate::digest::HashCheck;
 use crate::{Hashes, Version};
 
 /// A metadata file as the timestamp or the snapshot lists it (TUF 4.4, METAFILES).
@@ -60,7 +61,7 @@ impl MetaFile {
     /// Checks length and hashes as far as they are listed (TUF 5.4.1, 5.5.2).
     pub fn check(&self, bytes: &[u8]) -> Result<(), Mismatch> {
         if let Some(expected) = self.length {
-            check_length(expected, bytes)?;
+            check_length(expected, bytes.len() as u64)?;
         }
         self.hashes.as_ref().map_or(Ok(()), |hashes| hashes.check(bytes)).map_err(Mismatch::Hash)
     }
@@ -88,8 +89,14 @@ impl TargetFile {
 
     /// Checks length and hashes (TUF 5.7.1).
     pub fn check(&self, bytes: &[u8]) -> Result<(), Mismatch> {
-        check_length(self.length, bytes)?;
-        self.hashes.check(bytes).map_err(Mismatch::Hash)
+        let mut check = self.checker();
+        check.update(bytes);
+        check.finish()
+    }
+
+    /// Checks length and hashes of a file that comes piece by piece.
+    pub fn checker(&self) -> FileCheck {
+        FileCheck { expected: self.length, found: 0, hashes: HashCheck::new(&self.hashes) }
     }
 
     /// Appends the canonical JSON to `out`.
@@ -104,8 +111,29 @@ impl TargetFile {
     }
 }
 
-fn check_length(expected: u64, bytes: &[u8]) -> Result<(), Mismatch> {
-    let found = bytes.len() as u64;
+/// [`TargetFile::check`] of bytes that come piece by piece.
+#[derive(Clone)]
+pub struct FileCheck {
+    expected: u64,
+    found: u64,
+    hashes: HashCheck,
+}
+
+impl FileCheck {
+    /// Takes the next bytes of the file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.found += bytes.len() as u64;
+        self.hashes.update(bytes);
+    }
+
+    /// What the whole file came to.
+    pub fn finish(self) -> Result<(), Mismatch> {
+        check_length(self.expected, self.found)?;
+        self.hashes.finish().map_err(Mismatch::Hash)
+    }
+}
+
+fn check_length(expected: u64, found: u64) -> Result<(), Mismatch> {
     if found == expected { Ok(()) } else { Err(Mismatch::Length { expected, found }) }
 }
 

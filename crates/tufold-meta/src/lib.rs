@@ -45,7 +45,7 @@ pub use delegations::{
 };
 pub use digest::{Digest, Hashes};
 pub use envelope::{Envelope, EnvelopeError};
-pub use files::{MetaFile, Mismatch, TargetFile};
+pub use files::{FileCheck, MetaFile, Mismatch, TargetFile};
 pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};
 pub use names::Version;
 pub use path::{PathError, TargetPath};
@@ -54,5 +54,6 @@ pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp
 pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, canonical_parts, sign};
 pub use time::{Time, TimeError};
 pub use trusted::{
-    Cache, Error, Limits, Outcome, Request, RoleChain, Source, Step, TargetSearch, TrustedSet,
+    Cache, Error, Limits, Outcome, Recall, Receipt, ReceiptError, Request, RoleChain, Source, Step,
+    TargetSearch, TrustedSet,
 };

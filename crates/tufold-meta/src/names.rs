@@ -52,6 +52,11 @@ pub const TOP_LEVEL_ROLES: [&str; 4] = ["root", "timestamp", "snapshot", "target
 /// The folder of the metadata files below the document root.
 pub const METADATA_FOLDER: &str = "metadata/";
 
+/// Any text as one segment of a URL's path, and as a file name on any system.
+pub fn quoted(text: &str) -> String {
+    utf8_percent_encode(text, QUOTED).to_string()
+}
+
 /// The name of the role's file without a version, as `timestamp.json` has it, quoted for a URL.
 pub fn file_name(role: &str) -> String {
     format!("{}.json", utf8_percent_encode(role, QUOTED))

@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cjson::{self, CanonicalError, ObjectWriter};
+use crate::cjson::{self, CanonicalError, CanonicalObject, ObjectWriter};
 use crate::keys::KeyError;
 use crate::{Key, KeyId, Role, RoleKeys, Root, Signature, SigningKey};
 
@@ -195,6 +195,15 @@ impl<T> Signed<T> {
             Canonical::Slice(range) => &self.bytes[range.clone()],
             Canonical::Own(bytes) => bytes,
         }
+    }
+
+    /// Where the value of `key`, which needs no escapes, lies in the file. `None` if `signed` holds
+    /// no such key, or is not in canonical form there.
+    pub(crate) fn range_of(&self, key: &str) -> Option<Range<usize>> {
+        let Canonical::Slice(signed) = &self.canonical else { return None };
+        let value = CanonicalObject::checked_before(self.canonical())?.get(key)?.value;
+        let start = signed.start + (value.as_ptr() as usize - self.canonical().as_ptr() as usize);
+        Some(start..start + value.len())
     }
 
     /// The signatures as they are listed, good or bad.

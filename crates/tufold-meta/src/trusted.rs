@@ -1,5 +1,6 @@
 //! The client workflow of TUF 5.1 to 5.6 as a state machine: fed with bytes and a time, no I/O.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -11,15 +12,19 @@ use crate::{
 
 mod chain;
 mod error;
+mod receipt;
 mod request;
 mod search;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use chain::RoleChain;
 pub use error::Error;
+pub use receipt::{Recall, Receipt, ReceiptError};
 pub use request::{Limits, Request};
 pub use search::{Step, TargetSearch};
+use snapshot::Held;
 
 /// The documents that a client trusts during one visit.
 ///
@@ -58,7 +63,7 @@ pub struct TrustedSet {
     root_updates: u32,
     cache: Cache,
     timestamp: Option<Verified<Timestamp>>,
-    snapshot: Option<Verified<Snapshot>>,
+    snapshot: Option<Held>,
     standing: Standing,
     targets: BTreeMap<RoleChain, Verified<Targets>>,
 }
@@ -148,9 +153,13 @@ impl TrustedSet {
     }
 
     /// The newest snapshot. One from the cache may have expired or be older than the timestamp
-    /// says; then [`TrustedSet::snapshot_request`] asks for another.
+    /// says; then [`TrustedSet::snapshot_request`] asks for another. `None` also for one that was
+    /// recalled ([`TrustedSet::recall_snapshot`]).
     pub fn snapshot(&self) -> Option<&Verified<Snapshot>> {
-        self.snapshot.as_ref()
+        match &self.snapshot {
+            Some(Held::Verified(snapshot)) => Some(snapshot),
+            Some(Held::Recalled(_)) | None => None,
+        }
     }
 
     /// The targets role at the end of `chain`, if it was accepted in this visit.
@@ -232,25 +241,21 @@ impl TrustedSet {
     /// what the next one must not fall behind (python-tuf skips the hash of a cached one for good;
     /// here one that differs in its bytes only is fetched again).
     pub fn update_snapshot(&mut self, bytes: Vec<u8>, source: Source) -> Result<(), Error> {
-        if !self.targets.is_empty() {
-            return Err(Error::Order { file: "snapshot.json".into(), when: "after targets.json" });
-        }
-        let listed = &self.final_timestamp()?.snapshot;
-        self.check_cache("snapshot", source)?;
+        let listed = self.check_snapshot_order(source)?;
         // TUF 5.5.2: the length and the hashes that the timestamp lists.
-        let mut current = source.require(check_listed("snapshot", listed, &bytes))?;
+        let mut current = source.require(check_listed("snapshot", &listed, &bytes))?;
         // TUF 5.5.3: signed by the keys of the trusted root.
         let new: Verified<Snapshot> = self.verify_by_root(bytes)?;
         // TUF 5.5.4: the version that the timestamp lists.
         current &= source.require(check_version("snapshot", listed.version, new.version))?;
         // TUF 5.5.5: no role falls back or vanishes.
         if let Some(trusted) = &self.snapshot {
-            check_no_rollback(trusted, &new)?;
+            check_no_rollback(&*trusted.meta()?, &new)?;
         }
         // TUF 5.5.6: no freeze.
         current &= source.require(self.check_expiry("snapshot", new.expires))?;
         self.standing = if current { Standing::Current } else { Standing::Intermediate };
-        self.snapshot = Some(new);
+        self.snapshot = Some(Held::Verified(new));
         Ok(())
     }
 
@@ -280,31 +285,11 @@ impl TrustedSet {
         let name = chain.role();
         let listed = self.listed(name)?;
         // TUF 5.6.2: the length and the hashes that the snapshot lists.
-        check_listed(name, listed, &bytes)?;
+        check_listed(name, &listed, &bytes)?;
         // TUF 5.6.3: signed by the keys of the delegator of this chain.
         let signed = parse::<Targets>(name, bytes)?;
-        let new = match chain.delegator() {
-            None => verify(signed, name, &self.root.keys, &self.root.roles[name], "root.json")?,
-            Some(delegator) => {
-                let file = names::file_name(delegator.role());
-                let Some(document) = self.targets.get(&delegator) else {
-                    return Err(Error::NoDelegator {
-                        file: names::file_name(name),
-                        delegator: file,
-                    });
-                };
-                let delegations = document.delegations.as_ref();
-                let Some((keys, role)) =
-                    delegations.and_then(|all| Some((&all.keys, all.role(name)?.keys)))
-                else {
-                    return Err(Error::NotDelegated {
-                        file: names::file_name(name),
-                        delegator: file,
-                    });
-                };
-                verify(signed, name, keys, role, &file)?
-            }
-        };
+        let (keys, role, keys_of) = self.keys_of(chain)?;
+        let new = verify(signed, name, keys, role, &keys_of)?;
         // TUF 5.6.4: the version that the snapshot lists.
         check_version(name, listed.version, new.version)?;
         // TUF 5.6.5: no freeze.
@@ -312,18 +297,47 @@ impl TrustedSet {
         Ok(new)
     }
 
+    /// The keys that have to sign the role at the end of `chain`, and the file that says so.
+    fn keys_of(
+        &self,
+        chain: &RoleChain,
+    ) -> Result<(&BTreeMap<KeyId, Key>, &RoleKeys, String), Error> {
+        let name = chain.role();
+        let Some(delegator) = chain.delegator() else {
+            return Ok((&self.root.keys, &self.root.roles[name], "root.json".into()));
+        };
+        let file = names::file_name(delegator.role());
+        let Some(document) = self.targets.get(&delegator) else {
+            return Err(Error::NoDelegator { file: names::file_name(name), delegator: file });
+        };
+        let delegations = document.delegations.as_ref();
+        match delegations.and_then(|all| Some((&all.keys, all.role(name)?.keys))) {
+            Some((keys, role)) => Ok((keys, role, file)),
+            None => Err(Error::NotDelegated { file: names::file_name(name), delegator: file }),
+        }
+    }
+
     /// What the snapshot lists for a targets role.
-    fn listed(&self, role: &str) -> Result<&MetaFile, Error> {
+    fn listed(&self, role: &str) -> Result<Cow<'_, MetaFile>, Error> {
         match (&self.snapshot, self.standing) {
             (Some(snapshot), Standing::Current) => snapshot
-                .meta
-                .get(&names::meta_name(role))
+                .listed(role)?
                 .ok_or_else(|| Error::NotListed { file: names::file_name(role) }),
             _ => Err(Error::Order {
                 file: names::file_name(role),
                 when: "before the snapshot.json that timestamp.json names",
             }),
         }
+    }
+
+    /// Whether a snapshot may come now, and what the timestamp lists for it.
+    fn check_snapshot_order(&self, source: Source) -> Result<MetaFile, Error> {
+        if !self.targets.is_empty() {
+            return Err(Error::Order { file: "snapshot.json".into(), when: "after targets.json" });
+        }
+        let listed = self.final_timestamp()?.snapshot.clone();
+        self.check_cache("snapshot", source)?;
+        Ok(listed)
     }
 
     /// The timestamp, if it may be used for a snapshot.
@@ -420,8 +434,8 @@ fn check_version(role: &str, expected: Version, found: Version) -> Result<(), Er
     if found == expected { Ok(()) } else { Err(Error::version(role, expected, found)) }
 }
 
-fn check_no_rollback(trusted: &Snapshot, new: &Snapshot) -> Result<(), Error> {
-    for (name, old) in &trusted.meta {
+fn check_no_rollback(trusted: &BTreeMap<String, MetaFile>, new: &Snapshot) -> Result<(), Error> {
+    for (name, old) in trusted {
         let role = name.strip_suffix(".json").unwrap_or(name);
         match new.meta.get(name) {
             None => return Err(Error::Vanished { file: names::file_name(role) }),

@@ -52,6 +52,11 @@ impl<'a> CanonicalObject<'a> {
         (bytes.first() == Some(&b'{') && is_canonical_from(0, bytes)).then_some(Self(bytes))
     }
 
+    /// As [`CanonicalObject::parse`] for bytes that were checked before.
+    pub(crate) fn checked_before(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.first() == Some(&b'{')).then_some(Self(bytes))
+    }
+
     /// The object that an entry's value is.
     pub(crate) fn of(entry: Entry<'a>) -> Option<Self> {
         (entry.value.first() == Some(&b'{')).then_some(Self(entry.value))

@@ -1,6 +1,7 @@
 mod cache;
 mod delegated;
 mod order;
+mod receipt;
 mod repo;
 mod requests;
 mod search;
