@@ -13,7 +13,7 @@ use crate::output::{Exit, Out};
 /// TUF metadata that stays small while the index doubles and doubles again
 ///
 /// tufold makes and publishes signed TUF repositories with hashed bins, for package indexes of any
-/// size. Results go to standard output, progress and errors to standard error. Exit status: 0 for
+/// size, and is their client. Results go to standard output, progress and errors to standard error. Exit status: 0 for
 /// yes, 1 for no (a check found a fault, a target is not listed), 2 if something is broken.
 #[derive(Parser)]
 #[command(
@@ -22,7 +22,8 @@ use crate::output::{Exit, Out};
     after_help = "Examples:
   tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
   tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
-  tufold check demo"
+  tufold check demo
+  tufold sync demo/public --into cache --root demo/public/metadata/1.root.json"
 )]
 struct Cli {
     /// Print the result as JSON
@@ -39,6 +40,7 @@ enum Command {
     Check(cmd::check::Args),
     Show(cmd::show::Args),
     Prune(cmd::prune::Args),
+    Sync(cmd::sync::Args),
     Targets(cmd::targets::Args),
     Delta(cmd::delta::Args),
     /// Print completions for a shell
@@ -52,10 +54,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A repository stays whole wherever a publish is stopped; only drafts of lists need clearing.
-    // Without the handler, the signal simply ends the process.
+    // A repository, a mirror and a client's cache stay whole wherever work is stopped; only drafts
+    // need clearing. Without the handler, the signal simply ends the process.
     let _ = ctrlc::set_handler(|| {
-        tufold_repo::targets::discard_drafts();
+        tufold_store::discard_drafts();
         std::process::exit(130);
     });
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Check(args) => cmd::check::run(args, &mut out),
         Command::Show(args) => cmd::show::run(args, &mut out),
         Command::Prune(args) => cmd::prune::run(args, &mut out),
+        Command::Sync(args) => cmd::sync::run(args, &mut out),
         Command::Delta(args) => cmd::delta::run(args, &mut out),
         Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
         Command::Completions { shell } => {

@@ -22,6 +22,9 @@ const LAST: DateTime = datetime(9999, 12, 31, 23, 59, 59, 0);
 pub struct TimeError(String);
 
 impl Time {
+    /// The first second of 1970, UTC.
+    pub const EPOCH: Self = Self(EPOCH);
+
     /// `None` outside the years 0 to 9999. `seconds` count from 1970, UTC, without leap seconds.
     pub fn from_unix_seconds(seconds: i64) -> Option<Self> {
         let time = EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()?;

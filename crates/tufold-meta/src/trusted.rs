@@ -162,6 +162,12 @@ impl TrustedSet {
         }
     }
 
+    /// The names of all targets roles that the snapshot lists, sorted as they are listed.
+    pub fn listed_roles(&self) -> impl Iterator<Item = &str> {
+        let names = self.snapshot.iter().flat_map(Held::names);
+        names.filter_map(|name| name.strip_suffix(".json"))
+    }
+
     /// The targets role at the end of `chain`, if it was accepted in this visit.
     pub fn targets(&self, chain: &RoleChain) -> Option<&Verified<Targets>> {
         self.targets.get(chain)

@@ -5,15 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tufold_store::LiveDraft;
 
 use crate::error::Error;
-use crate::targets::Live;
 
 /// A folder that is being filled, but not yet at its place. Dropped, it leaves no trace.
 pub(crate) struct FolderDraft {
     temporary: TempDir,
     place: PathBuf,
-    _live: Live,
+    _live: LiveDraft,
 }
 
 impl FolderDraft {
@@ -35,7 +35,7 @@ impl FolderDraft {
             .prefix(".tufold-")
             .tempdir_in(folder)
             .map_err(|error| Error::io("make", place)(error.kind().into()))?;
-        let live = Live::new(temporary.path());
+        let live = LiveDraft::new(temporary.path());
         Ok(Self { temporary, place: place.to_owned(), _live: live })
     }
 

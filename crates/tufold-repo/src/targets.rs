@@ -46,8 +46,7 @@ pub use error::{LineError, ListError, NameError};
 pub use read::{read_changes, read_targets};
 pub use source::{Compression, MAX_LINE_BYTES, Source};
 pub use synth::{Project, Projects, Synth, read_projects};
-pub(crate) use write::Live;
-pub use write::{Draft, discard_drafts};
+pub use write::Draft;
 
 /// Called now and then, from any thread, with the number of rows or files done so far.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);

@@ -28,6 +28,7 @@
 
 pub mod conformance;
 mod directory;
+mod draft;
 mod durability;
 mod error;
 mod lock;
@@ -35,6 +36,7 @@ mod memory;
 mod name;
 
 pub use directory::DirectoryStore;
+pub use draft::{LiveDraft, discard_drafts};
 pub use error::Error;
 pub use lock::{Lock, lock};
 pub use memory::MemoryStore;

@@ -96,12 +96,18 @@ impl TrustedSet {
         self.root.consistent_snapshot == Some(true)
     }
 
-    fn request(&self, role: &str, version: Version, max_len_bytes: u64) -> Request {
-        let file_name = if self.is_consistent() {
+    /// The name of the file of a snapshot or targets role: it carries the version if the trusted
+    /// root says so (TUF 5.3.12).
+    pub fn current_file_name(&self, role: &str, version: Version) -> String {
+        if self.is_consistent() {
             names::versioned_file_name(role, version)
         } else {
             names::file_name(role)
-        };
+        }
+    }
+
+    fn request(&self, role: &str, version: Version, max_len_bytes: u64) -> Request {
+        let file_name = self.current_file_name(role, version);
         Request { file_name, version: Some(version), max_len_bytes }
     }
 }

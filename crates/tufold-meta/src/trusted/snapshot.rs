@@ -43,6 +43,20 @@ impl Held {
         }
     }
 
+    /// The names that are listed.
+    pub(super) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Verified(snapshot) => Box::new(snapshot.meta.keys().map(String::as_str)),
+            // No name is written with escapes, so each is as it stands.
+            Self::Recalled(recalled) => Box::new(
+                recalled
+                    .entries
+                    .iter()
+                    .filter_map(|span| std::str::from_utf8(&recalled.bytes[span.key.clone()]).ok()),
+            ),
+        }
+    }
+
     /// Everything that is listed.
     pub(super) fn meta(&self) -> Result<Cow<'_, BTreeMap<String, MetaFile>>, Error> {
         match self {

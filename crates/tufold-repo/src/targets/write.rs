@@ -1,13 +1,12 @@
 //! Lists out: to any writer, or to a file that appears whole or not at all.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use tempfile::NamedTempFile;
 use tufold_meta::{Digest, Hashes};
+use tufold_store::LiveDraft;
 
 use super::read::{CHANGES_HEADER, TARGETS_HEADER};
 use super::{Change, ChangeList, Compression, ListError, Target, TargetList, json};
@@ -88,37 +87,7 @@ pub struct Draft {
     file: String,
     /// The bytes and the place; `None` if they went to a device.
     temporary: Option<(NamedTempFile, PathBuf)>,
-    _live: Option<Live>,
-}
-
-/// The temporary files and folders of all drafts, for a process that a signal ends.
-static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-/// Removes the temporary files and folders of all drafts of this process. To be called where the process ends
-/// without unwinding, as on Ctrl-C; no draft can be committed any more.
-pub fn discard_drafts() {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
-    for path in std::mem::take(&mut *live) {
-        // Gone already, or beyond help.
-        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    }
-}
-
-/// A temporary file's or folder's place among [`LIVE`].
-#[derive(Debug)]
-pub(crate) struct Live(PathBuf);
-
-impl Live {
-    pub(crate) fn new(path: &Path) -> Self {
-        LIVE.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
-        Self(path.to_owned())
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        LIVE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
-    }
+    _live: Option<LiveDraft>,
 }
 
 impl Draft {
@@ -153,7 +122,7 @@ impl Draft {
 fn temporary(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<Option<(NamedTempFile, PathBuf, Live)>> {
+) -> io::Result<Option<(NamedTempFile, PathBuf, LiveDraft)>> {
     let compression = Compression::of_name(path);
     // A link keeps standing; what it points to is replaced.
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -176,7 +145,7 @@ fn temporary(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // The kind alone: the error itself names the temporary file, which nobody asked for.
     let file = builder.prefix(".tufold-").tempfile_in(folder).map_err(|error| error.kind())?;
-    let live = Live::new(file.path());
+    let live = LiveDraft::new(file.path());
     compressed(file.as_file(), compression, write)?;
     Ok(Some((file, place, live)))
 }

@@ -1,0 +1,54 @@
+//! Several requests at once.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Calls `work` for each item, on so many threads; the results stand in the items' order. Gives
+/// beside them the most items that one thread had: how many had to wait for one another.
+pub(crate) fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+) -> (Vec<R>, u64) {
+    if items.len() <= 1 || threads <= 1 {
+        return (items.iter().map(work).collect(), items.len() as u64);
+    }
+    let (next, longest) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(|| {
+                let mut own = Vec::new();
+                while let Some((at, item)) = next_of(&next, items) {
+                    own.push((at, work(item)));
+                }
+                longest.fetch_max(own.len() as u64, Relaxed);
+                results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.sort_unstable_by_key(|(at, _)| *at);
+    (results.into_iter().map(|(_, result)| result).collect(), longest.into_inner())
+}
+
+fn next_of<'i, T>(next: &AtomicUsize, items: &'i [T]) -> Option<(usize, &'i T)> {
+    let at = next.fetch_add(1, Relaxed);
+    items.get(at).map(|item| (at, item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_stand_in_order() {
+        let items: Vec<u32> = (0..100).collect();
+        for threads in [1, 3, 200] {
+            let (results, longest) = in_parallel(&items, threads, |item| item * 2);
+            assert!(results.iter().zip(&items).all(|(result, item)| *result == item * 2));
+            assert!(longest >= 100_u64.div_ceil(threads as u64) && longest <= 100);
+        }
+        assert_eq!(in_parallel(&[] as &[u8], 4, |item| *item), (vec![], 0));
+    }
+}

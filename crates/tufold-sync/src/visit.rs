@@ -1,0 +1,232 @@
+//! One visit: the client workflow of TUF 5, step by step.
+
+use std::collections::BTreeMap;
+
+use tufold_meta::{
+    Cache as CacheState, Outcome, Recall, Request, RoleChain, Source, Step, TargetFile,
+    TargetSearch, TrustedSet,
+};
+
+use crate::cache::Receipts;
+use crate::client::Client;
+use crate::documents::Documents;
+use crate::parallel::in_parallel;
+use crate::{Cost, Error};
+
+/// The longest timestamp and snapshot that are read from the cache. An earlier visit accepted them,
+/// whatever length was listed then.
+const CACHED_MAX_LEN_BYTES: u64 = 1 << 30;
+
+/// A client whose top-level roles are up to date.
+pub struct Visit<'c> {
+    pub(crate) documents: Documents<'c>,
+    pub(crate) set: TrustedSet,
+    pub(crate) receipts: Receipts,
+}
+
+/// A target that was looked up.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Target {
+    /// The target path.
+    pub path: String,
+    /// What the repository says of it; `None` if no role lists it.
+    pub listed: Option<Listed>,
+    /// How many roles, at least, the limit on delegations kept the search from.
+    pub left_out: usize,
+}
+
+/// What a role says of a target.
+#[derive(Clone, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Listed {
+    /// The role that lists it.
+    pub role: String,
+    /// The length of the file.
+    pub length_bytes: u64,
+    /// Each algorithm with its hex digest.
+    pub hashes: BTreeMap<String, String>,
+    /// All of it, what the application keeps beside the file included.
+    #[serde(skip)]
+    pub file: TargetFile,
+}
+
+/// The versions that a visit came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Versions {
+    /// Of the root.
+    pub root: u64,
+    /// Of the timestamp.
+    pub timestamp: u64,
+    /// Of the snapshot.
+    pub snapshot: u64,
+    /// Of the top-level targets role.
+    pub targets: u64,
+}
+
+impl<'c> Visit<'c> {
+    pub(crate) fn refresh(client: &'c Client, set: TrustedSet) -> Result<Self, Error> {
+        let receipts = client.cache.receipts()?;
+        let mut visit = Self { documents: Documents::new(client), set, receipts };
+        visit.roots()?;
+        visit.timestamp()?;
+        visit.snapshot()?;
+        visit.load(&[(RoleChain::top(), visit.set.targets_request(&RoleChain::top())?)])?;
+        Ok(visit)
+    }
+
+    /// TUF 5.3: one root after the other, until there is none.
+    fn roots(&mut self) -> Result<(), Error> {
+        let cache = &self.documents.client.cache;
+        while let Some(request) = self.set.root_request() {
+            self.documents.count_round_trips(1);
+            let Some(bytes) = self.documents.fetch(&request)? else { break };
+            if self.set.update_root(bytes)? == CacheState::Void {
+                // TUF 5.3.11, and before the root is kept: no later visit would notice.
+                cache.forget_versions()?;
+            }
+            cache.keep_top("root", self.set.root().bytes())?;
+        }
+        Ok(())
+    }
+
+    /// TUF 5.4.
+    fn timestamp(&mut self) -> Result<(), Error> {
+        let request = self.set.timestamp_request()?;
+        if let Some(bytes) = self.documents.cached("timestamp", CACHED_MAX_LEN_BYTES)?
+            && let Err(error) = self.set.update_timestamp(bytes, Source::Cached)
+        {
+            self.documents.note_refused(&error);
+        }
+        self.documents.count_round_trips(1);
+        let bytes = self.documents.fetch_existing(&request)?;
+        let outcome = self.set.update_timestamp(bytes, Source::Fetched)?;
+        match self.set.timestamp() {
+            Some(new) if outcome == Outcome::New => {
+                self.documents.client.cache.keep_top("timestamp", new.bytes())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// TUF 5.5.
+    fn snapshot(&mut self) -> Result<(), Error> {
+        let known = self.cached_snapshot()?;
+        let cache = &self.documents.client.cache;
+        if let Some(request) = self.set.snapshot_request()? {
+            self.documents.count_round_trips(1);
+            let bytes = self.documents.fetch_existing(&request)?;
+            self.set.update_snapshot(bytes, Source::Fetched)?;
+            if let Some(new) = self.set.snapshot() {
+                cache.keep_top("snapshot", new.bytes())?;
+            }
+        } else if known == Recall::Known {
+            return Ok(());
+        }
+        self.receipts.set_snapshot(self.set.snapshot_receipt());
+        cache.keep_receipts(&self.receipts)
+    }
+
+    /// Takes the cached snapshot: by its receipt, or verified again.
+    fn cached_snapshot(&mut self) -> Result<Recall, Error> {
+        let read = || self.documents.cached("snapshot", CACHED_MAX_LEN_BYTES);
+        if let Some(receipt) = self.receipts.snapshot()
+            && let Some(bytes) = read()?
+            && self.set.recall_snapshot(bytes, receipt)? == Recall::Known
+        {
+            return Ok(Recall::Known);
+        }
+        if let Some(bytes) = read()?
+            && let Err(error) = self.set.update_snapshot(bytes, Source::Cached)
+        {
+            self.documents.note_refused(&error);
+        }
+        Ok(Recall::Unknown)
+    }
+
+    /// TUF 5.6: takes targets roles, from the cache if that has them, else fetched, several at once.
+    fn load(&mut self, wanted: &[(RoleChain, Request)]) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for (chain, request) in wanted {
+            let cached = self.documents.cached(chain.role(), request.max_len_bytes)?;
+            match cached.map(|bytes| self.set.update_delegated(chain, bytes)) {
+                Some(Ok(())) => continue,
+                Some(Err(error)) => self.documents.note_refused(&error),
+                None => {}
+            }
+            missing.push((chain, request));
+        }
+        let documents = &self.documents;
+        let threads = documents.client.limits.max_parallel;
+        let (fetched, round_trips) =
+            in_parallel(&missing, threads, |(_, request)| documents.fetch_existing(request));
+        documents.count_round_trips(round_trips);
+        for ((chain, _), bytes) in missing.into_iter().zip(fetched) {
+            self.set.update_delegated(chain, bytes?)?;
+            if let Some(new) = self.set.targets(chain) {
+                documents.client.cache.keep_targets(chain.role(), new.bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks targets up (TUF 5.6.7). Roles are fetched when a search needs them, those of several
+    /// searches at once.
+    ///
+    /// # Errors
+    /// Any. A target that no role lists is none.
+    pub fn find(&mut self, paths: &[impl AsRef<str>]) -> Result<Vec<Target>, Error> {
+        let mut searches: Vec<_> =
+            paths.iter().map(|path| TargetSearch::new(path.as_ref())).collect();
+        loop {
+            let mut wanted = BTreeMap::new();
+            let mut found = Vec::with_capacity(paths.len());
+            for (search, path) in searches.iter_mut().zip(paths) {
+                match search.step(&self.set)? {
+                    Step::Needs { chain, request } => {
+                        wanted.insert(chain, request);
+                    }
+                    Step::Found { chain, file } => {
+                        let listed = Some(Listed::new(chain.role(), file));
+                        found.push(Target { path: path.as_ref().into(), listed, left_out: 0 });
+                    }
+                    Step::NotFound { left_out } => {
+                        found.push(Target { path: path.as_ref().into(), listed: None, left_out });
+                    }
+                }
+            }
+            if wanted.is_empty() {
+                return Ok(found);
+            }
+            self.load(&Vec::from_iter(wanted))?;
+        }
+    }
+
+    /// The documents that are trusted now.
+    pub fn trusted(&self) -> &TrustedSet {
+        &self.set
+    }
+
+    /// The versions of the top-level roles.
+    pub fn versions(&self) -> Versions {
+        let timestamp = self.set.timestamp();
+        let targets = self.set.targets(&RoleChain::top());
+        Versions {
+            root: self.set.root().version.get(),
+            timestamp: timestamp.map_or(0, |timestamp| timestamp.version.get()),
+            // The snapshot is the one that the timestamp names.
+            snapshot: timestamp.map_or(0, |timestamp| timestamp.snapshot.version.get()),
+            targets: targets.map_or(0, |targets| targets.version.get()),
+        }
+    }
+
+    /// What the visit has cost until now.
+    pub fn cost(&self) -> Cost {
+        self.documents.meter.cost()
+    }
+}
+
+impl Listed {
+    fn new(role: &str, file: TargetFile) -> Self {
+        let hashes = file.hashes.iter().map(|(name, hex)| (name.to_owned(), hex)).collect();
+        Self { role: role.to_owned(), length_bytes: file.length, hashes, file }
+    }
+}
