@@ -9,7 +9,7 @@ use crate::trusted::snapshot::Recalled;
 use crate::trusted::{
     Error, Held, RoleChain, Source, Standing, TrustedSet, check_listed, check_version,
 };
-use crate::{Digest, Key, KeyId, RoleKeys, Snapshot, Targets, Time, Verified, Version};
+use crate::{Digest, Hashes, Key, KeyId, RoleKeys, Snapshot, Targets, Time, Verified, Version};
 
 /// A note that a client writes to itself: a file of exactly these bytes was parsed, and verified
 /// under exactly these keys, as this role.
@@ -75,15 +75,15 @@ impl Receipt {
         expires: Time,
         meta: Range<usize>,
         keys: &Digest,
-        file: &[u8],
+        file: &Digest,
     ) -> Self {
         let mut text = format!("tufold receipt 1\n{role}\n{version} {expires} {meta:?}\n");
-        text.push_str(&format!("{keys}\n{}\n", Digest::of(file)));
+        text.push_str(&format!("{keys}\n{file}\n"));
         Self { version, expires, meta, digest: Digest::of(text.as_bytes()) }
     }
 
-    /// Whether this is the receipt of these bytes, in this role under these keys.
-    fn is_of(&self, role: &str, keys: &Digest, file: &[u8]) -> bool {
+    /// Whether this is the receipt of the file with this digest, in this role under these keys.
+    fn is_of(&self, role: &str, keys: &Digest, file: &Digest) -> bool {
         let meta = self.meta.clone();
         *self == Self::new(role, self.version, self.expires, meta, keys, file)
     }
@@ -117,7 +117,7 @@ impl TrustedSet {
             snapshot.expires,
             meta,
             &self.snapshot_keys(),
-            snapshot.bytes(),
+            &Digest::of(snapshot.bytes()),
         );
         Recalled::index(snapshot.bytes().to_vec(), receipt.meta.clone()).map(|_| receipt)
     }
@@ -128,10 +128,13 @@ impl TrustedSet {
     /// # Errors
     /// As [`TrustedSet::update_snapshot`] for [`Source::Cached`].
     pub fn recall_snapshot(&mut self, bytes: Vec<u8>, receipt: &Receipt) -> Result<Recall, Error> {
-        let listed = self.check_snapshot_order(Source::Cached)?;
-        if self.snapshot.is_some() || !receipt.is_of("snapshot", &self.snapshot_keys(), &bytes) {
+        let mut listed = self.check_snapshot_order(Source::Cached)?;
+        let digest = Digest::of(&bytes);
+        if self.snapshot.is_some() || !receipt.is_of("snapshot", &self.snapshot_keys(), &digest) {
             return Ok(Recall::Unknown);
         }
+        // Half a megabyte need not be hashed twice.
+        listed.hashes = listed.hashes.filter(|hashes| *hashes != Hashes::sha256_only(digest));
         let current = check_listed("snapshot", &listed, &bytes)
             .and_then(|()| check_version("snapshot", listed.version, receipt.version))
             .and_then(|()| self.check_expiry("snapshot", receipt.expires))
@@ -155,9 +158,9 @@ impl TrustedSet {
             return None;
         }
         let (keys, role, _) = self.keys_of(chain).ok()?;
-        let digest = keys_digest(keys, role);
+        let (keys, file) = (keys_digest(keys, role), Digest::of(document.bytes()));
         let (version, expires) = (document.version, document.expires);
-        Some(Receipt::new(chain.role(), version, expires, 0..0, &digest, document.bytes()))
+        Some(Receipt::new(chain.role(), version, expires, 0..0, &keys, &file))
     }
 
     /// Checks a targets role as [`TrustedSet::verify_delegated`] does, but by its receipt.
@@ -173,7 +176,7 @@ impl TrustedSet {
         let name = chain.role();
         let listed = self.listed(name)?;
         let (keys, role, _) = self.keys_of(chain)?;
-        if !receipt.is_of(name, &keys_digest(keys, role), bytes) {
+        if !receipt.is_of(name, &keys_digest(keys, role), &Digest::of(bytes)) {
             return Ok(Recall::Unknown);
         }
         check_listed(name, &listed, bytes)?;
