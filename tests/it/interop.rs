@@ -16,6 +16,7 @@ use std::path::Path;
 use tempfile::tempdir;
 
 use clients::{Answer, Client, Clients};
+pub(crate) use clients::{Client as Peer, Clients as Peers};
 use publisher::{FORKY, Layout, Repo, Row, SID, dataset_rows};
 
 /// Looks up every one of `present` and `absent`; each answer must be right.

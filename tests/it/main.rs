@@ -1,5 +1,7 @@
 //! The integration tests, one binary.
 
+mod attacks;
+mod client;
 mod command;
 mod datasets;
 mod deltas;

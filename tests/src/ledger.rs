@@ -44,15 +44,15 @@ impl Ledger {
     }
 }
 
-/// The files of a folder by name; none if there is no such folder.
+/// The files of a folder by name, without those of folders in it; none if there is no such folder.
 pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return BTreeMap::new() };
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.expect("a readable folder");
-        let name = entry.file_name().into_string().expect("names are ASCII");
-        (name, std::fs::read(entry.path()).expect("a readable file"))
+        let path = entry.expect("a readable folder").path();
+        let name = path.file_name()?.to_str().expect("names are ASCII").to_owned();
+        path.is_file().then(|| (name, std::fs::read(&path).expect("a readable file")))
     };
-    entries.map(read).collect()
+    entries.filter_map(read).collect()
 }
 
 fn timestamp_version(bytes: &[u8]) -> u64 {

@@ -1,10 +1,12 @@
 //! What the integration tests share: where the project and its command are, repositories in
-//! temporary folders, a client, and a ledger of every name that was ever published.
+//! temporary folders and in memory, a client, a web server, and a ledger of every name that was ever published.
 
 mod client;
+pub mod forge;
 pub mod fuzz;
 mod ledger;
 mod repo;
+mod server;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,8 +14,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 pub use client::Visitor;
+pub use forge::Forge;
 pub use ledger::{Ledger, files as files_of};
 pub use repo::{ALL_LAYOUTS, NOW, TestRepo, after, changes, layout, list, put, remove, target};
+pub use server::{Answer, Server, Site};
 
 /// The `tufold` command, in the profile of these tests. Cargo makes a binary only for the tests of
 /// its own package.

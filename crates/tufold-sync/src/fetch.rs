@@ -1,5 +1,6 @@
 //! Where files come from.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -41,6 +42,16 @@ pub enum Encoding {
     Gzip,
 }
 
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Identity => "identity",
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+        })
+    }
+}
+
 /// A file that is about to be read.
 pub struct Body {
     /// How it is compressed.
@@ -62,24 +73,24 @@ pub enum FetchError {
         max_len_bytes: u64,
     },
     /// What came cannot be decompressed.
-    #[error("is not sound {encoding:?} data: {why}")]
+    #[error("cannot be decompressed as {encoding}: {why}")]
     Encoding {
         /// How it was said to be compressed.
-        encoding: Encoding,
+        encoding: String,
         /// What is wrong with it.
         why: String,
     },
     /// The server answered with an error.
-    #[error("the server answered with status {0}")]
+    #[error("was answered with status {0}")]
     Status(u16),
     /// The server sent the client round and round.
-    #[error("more than {max} redirects")]
+    #[error("was redirected more than {max} times")]
     Redirects {
         /// The limit.
         max: u32,
     },
     /// The redirect leads to nowhere that may be followed.
-    #[error("redirected to {to:?}, which is not followed from {from}")]
+    #[error("was redirected from {from} to {to:?}, which is not followed")]
     Redirect {
         /// What sent the client there.
         from: String,
@@ -98,7 +109,7 @@ pub enum FetchError {
     #[error("was under way when the visit had taken {0:?}")]
     Visit(Duration),
     /// The connection failed. This alone is tried again.
-    #[error("network error: {0}")]
+    #[error("cannot be fetched: {0}")]
     Network(String),
     /// A folder's file cannot be read.
     #[error("cannot be read: {0}")]

@@ -129,7 +129,7 @@ fn decoder<'r>(encoding: Encoding, wire: impl Read + 'r) -> Result<Box<dyn Read 
 fn decode_error(encoding: Encoding, error: io::Error) -> FetchError {
     match FetchError::from_read(error) {
         FetchError::Io(error) if encoding != Encoding::Identity => {
-            FetchError::Encoding { encoding, why: error.to_string() }
+            FetchError::Encoding { encoding: encoding.to_string(), why: error.to_string() }
         }
         other => other,
     }
@@ -184,6 +184,3 @@ impl Read for Guarded<'_> {
         Ok(read)
     }
 }
-
-#[cfg(test)]
-mod tests;

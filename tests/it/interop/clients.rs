@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tufold_tests::{checked_output, project_dir, target_dir};
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Client {
+pub(crate) enum Client {
     PythonTuf,
     Tough,
     SigstoreTuf,
@@ -19,28 +19,28 @@ pub(super) enum Client {
 
 /// What a client found; they all print the same JSON.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// Of the four top-level roles.
-    pub(super) versions: BTreeMap<String, u64>,
-    pub(super) targets: BTreeMap<String, Option<Found>>,
-    pub(super) requests: Vec<Request>,
+    pub(crate) versions: BTreeMap<String, u64>,
+    pub(crate) targets: BTreeMap<String, Option<Found>>,
+    pub(crate) requests: Vec<Request>,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq)]
-pub(super) struct Found {
-    pub(super) length: u64,
-    pub(super) sha256: String,
+pub(crate) struct Found {
+    pub(crate) length: u64,
+    pub(crate) sha256: String,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Request {
-    pub(super) path: String,
+pub(crate) struct Request {
+    pub(crate) path: String,
     /// `None` if there was no such file.
-    pub(super) bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
 }
 
 /// The clients that `tests/interop/setup` made.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     python: PathBuf,
     peer: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Clients {
     /// `None`, with a word on stderr, if they were not made and TUFOLD_INTEROP does not ask for
     /// them.
     #[expect(clippy::print_stderr, reason = "a skipped test has no other way to say so")]
-    pub(super) fn find() -> Option<&'static Self> {
+    pub(crate) fn find() -> Option<&'static Self> {
         static CLIENTS: OnceLock<Option<Clients>> = OnceLock::new();
         let clients = CLIENTS.get_or_init(|| {
             let python = target_dir().join("interop-venv/bin/python");
@@ -65,7 +65,7 @@ impl Clients {
     }
 
     /// Has `client` refresh its `cache` from the `metadata` folder and look up `paths`.
-    pub(super) fn read<'a>(
+    pub(crate) fn read<'a>(
         &self,
         client: Client,
         metadata: &Path,
@@ -80,7 +80,7 @@ impl Clients {
     }
 
     /// Why `client` cannot refresh; it must not be able to.
-    pub(super) fn read_error(
+    pub(crate) fn read_error(
         &self,
         client: Client,
         metadata: &Path,
@@ -107,7 +107,7 @@ impl Clients {
     }
 
     /// Runs one of the scripts in `tests/interop` and returns what it prints.
-    pub(super) fn python<S: AsRef<OsStr>>(
+    pub(crate) fn python<S: AsRef<OsStr>>(
         &self,
         script: &str,
         args: impl IntoIterator<Item = S>,

@@ -102,8 +102,8 @@ fn body(connection: Arc<Connection>, response: Response) -> Result<Body, FetchEr
         Some(b"zstd") => Encoding::Zstd,
         Some(b"gzip" | b"x-gzip") => Encoding::Gzip,
         Some(other) => {
-            let why = format!("no such encoding was asked for: {}", other.escape_ascii());
-            return Err(FetchError::Encoding { encoding: Encoding::Identity, why });
+            let encoding = other.escape_ascii().to_string();
+            return Err(FetchError::Encoding { encoding, why: "it was not asked for".into() });
         }
     };
     let reader = Chunks { connection, response, chunk: io::Cursor::new(Vec::new()) };
