@@ -1,6 +1,8 @@
 //! The plain client over a web server: what it asks for, what it keeps, what it finds.
 
 mod cache;
+mod command;
+mod http2;
 mod mirror;
 mod visits;
 
