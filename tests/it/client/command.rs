@@ -39,7 +39,10 @@ fn says_what_is_listed_and_downloads_it() {
         fs::write(files.join(format!("{below}{hex}.{name}")), path).unwrap();
     }
     let (stdout, _) = place.ended("URL --into cache --root ROOT --target foo.txt", 0);
-    assert!(stdout.starts_with("root 1, timestamp 1, snapshot 1, targets 1\nfoo.txt\n"), "{stdout}");
+    assert!(
+        stdout.starts_with("root 1, timestamp 1, snapshot 1, targets 1\nfoo.txt\n"),
+        "{stdout}"
+    );
     assert!(stdout.contains("5 requests, 5 one after another"), "{stdout}");
     let (stdout, _) = place.ended("URL --into cache --target absent", 1);
     assert!(stdout.contains("absent is not listed\n"), "{stdout}");
