@@ -30,6 +30,11 @@
 //! # }
 //! ```
 
+/// The README's example must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod cache;
 mod client;
 mod documents;
