@@ -51,7 +51,7 @@ impl Server {
                     let (acceptor, folder) = (acceptor.clone(), folder.clone());
                     tokio::spawn(async move {
                         let Ok(stream) = acceptor.accept(stream).await else { return };
-                        let service = service_fn(|request| answer(request, &folder));
+                        let service = service_fn(|request| answer(request, folder.clone()));
                         let served = http2::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service);
                         // The client ends the connection as it likes.
@@ -66,7 +66,7 @@ impl Server {
 
 async fn answer(
     request: Request<Incoming>,
-    folder: &Path,
+    folder: PathBuf,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     assert_eq!(request.version(), Version::HTTP_2);
     let file = std::fs::read(folder.join(request.uri().path().trim_start_matches('/')));

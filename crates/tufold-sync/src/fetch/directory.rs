@@ -34,11 +34,12 @@ impl Fetch for Directory {
             return Err(FetchError::Missing);
         }
         let path = self.root.join(path);
-        let opened = File::open(&path).and_then(|file| Ok((fs::metadata(&path)?, file)));
+        // Opening a pipe would wait for whoever writes to it.
+        let opened = fs::metadata(&path)
+            .and_then(|metadata| metadata.is_file().then(|| File::open(&path)).transpose());
         match opened {
-            // Opening a pipe or a device could wait for ever.
-            Ok((metadata, _)) if !metadata.is_file() => Err(FetchError::Missing),
-            Ok((_, file)) => Ok(Body { encoding: Encoding::Identity, reader: Box::new(file) }),
+            Ok(None) => Err(FetchError::Missing),
+            Ok(Some(file)) => Ok(Body { encoding: Encoding::Identity, reader: Box::new(file) }),
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
