@@ -18,10 +18,11 @@ impl Place {
 
     fn sync(&self) -> Mirrored {
         self.server.requests();
-        let mut mirror =
-            Mirror::open(&self.mirror_folder(), &self.server.url(), Limits::default()).unwrap();
-        mirror.trust(&fs::read(self.repo.metadata().join("1.root.json")).unwrap()).unwrap();
-        mirror.sync(after("1h"), &|_| ()).unwrap()
+        let mirror = Mirror::open(&self.mirror_folder(), &self.server.url(), Limits::default());
+        let mut mirror = mirror.expect("a mirror");
+        let root = fs::read(self.repo.metadata().join("1.root.json")).expect("a root");
+        mirror.trust(&root).expect("a root that signs itself");
+        mirror.sync(after("1h"), &|_| ()).expect("a sync")
     }
 
     fn mirrored(&self) -> BTreeMap<String, Vec<u8>> {
@@ -35,7 +36,7 @@ fn a_mirror_is_byte_identical_and_can_be_mirrored() {
         let mut place = Place::new(layout, &PATHS);
         let first = place.sync();
         assert!(place.mirrored() == place.repo.files(), "{layout}");
-        assert_eq!(first.roles as usize, place.repo.files().len() - 3, "{layout}");
+        assert_eq!(first.roles, place.repo.files().len() as u64 - 3, "{layout}");
         // Another client, with the mirror for its source.
         let public = place.mirror_folder().join("public");
         place.server = tufold_tests::Server::of_folder(public);
@@ -69,7 +70,7 @@ fn a_mirror_fetches_what_is_new_and_mends_what_is_damaged() {
     let current: Vec<_> = names.iter().filter(|name| ***name != "1.bins-d.json").collect();
     let lost =
         current.iter().filter(|name| damaged.get(**name as &str) != served.get(**name as &str));
-    assert_eq!(mended.fetched as usize, lost.count());
+    assert_eq!(mended.fetched, lost.count() as u64);
     assert!(current.iter().all(|name| place.mirrored()[**name as &str] == served[**name as &str]));
 }
 

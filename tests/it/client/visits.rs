@@ -1,5 +1,7 @@
 //! Which documents a visit asks for, in which order, and what it finds.
 
+use std::collections::BTreeMap;
+
 use tufold_meta::cjson::Object;
 use tufold_meta::{Selector, Terminating};
 use tufold_sync::{Client, Limits};
@@ -58,8 +60,9 @@ fn every_layout_is_read() {
     }
 }
 
-/// A forged repository behind a server, and what a client finds there.
-fn find(forge: &Forge, paths: &[&str]) -> (Vec<Option<String>>, Vec<(String, Vec<u8>)>) {
+/// What a client finds in a forged repository behind a server: which role lists each target. And
+/// what it keeps.
+fn find(forge: &Forge, paths: &[&str]) -> (Vec<Option<String>>, BTreeMap<String, Vec<u8>>) {
     let answer = |(name, bytes): (&String, &Vec<u8>)| {
         (format!("metadata/{name}"), Answer::File(bytes.clone()))
     };
@@ -72,7 +75,7 @@ fn find(forge: &Forge, paths: &[&str]) -> (Vec<Option<String>>, Vec<(String, Vec
     let mut visit = client.visit(after("1h")).expect("a visit");
     let targets = visit.find(paths).expect("answers");
     let roles = targets.into_iter().map(|target| target.listed.map(|listed| listed.role));
-    (roles.collect(), files_of(folder.path()).into_iter().collect())
+    (roles.collect(), files_of(folder.path()))
 }
 
 #[test]
