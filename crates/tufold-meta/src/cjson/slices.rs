@@ -120,12 +120,15 @@ fn string_end(text: &[u8]) -> Option<usize> {
     }
     let mut at = 1;
     loop {
-        // Paths and digests are long: 16 bytes at a time while none of them ends the string.
+        // Paths and digests are long: 16 bytes at a time.
         while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-            if chunk.iter().fold(false, |found, &b| found | (b == b'"') | (b == b'\\')) {
-                break;
+            match first_of_quote_and_backslash(*chunk) {
+                16 => at += 16,
+                found => {
+                    at += found;
+                    break;
+                }
             }
-            at += 16;
         }
         match text.get(at)? {
             b'"' => return Some(at + 1),
@@ -133,6 +136,17 @@ fn string_end(text: &[u8]) -> Option<usize> {
             _ => at += 1,
         }
     }
+}
+
+/// Where the first quote or backslash is; 16 if there is none.
+fn first_of_quote_and_backslash(chunk: [u8; 16]) -> usize {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    // The lowest bit that is set belongs to the first byte of `word` that is zero.
+    let zeros = |word: u128| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let word = u128::from_le_bytes(chunk);
+    let quote = zeros(word ^ (ONES * b'"' as u128));
+    let backslash = zeros(word ^ (ONES * b'\\' as u128));
+    (quote | backslash).trailing_zeros() as usize / 8
 }
 
 fn value_len(text: &[u8]) -> Option<usize> {
@@ -229,6 +243,18 @@ mod tests {
         let object = CanonicalObject::parse(json.as_bytes())?;
         let text = |bytes| std::str::from_utf8(bytes).unwrap();
         Some(object.entries().map(|e| (text(e.raw_key), text(e.value))).collect())
+    }
+
+    #[test]
+    fn finds_quotes_and_backslashes_wherever_they_are() {
+        for place in 0..16 {
+            for (byte, other) in [(b'"', b'#'), (b'\\', b']'), (b'"', 0x22 ^ 0x80), (b'\\', 0xff)] {
+                let mut chunk = [other; 16];
+                assert_eq!(first_of_quote_and_backslash(chunk), 16);
+                chunk[place..].fill(byte);
+                assert_eq!(first_of_quote_and_backslash(chunk), place);
+            }
+        }
     }
 
     #[test]

@@ -25,11 +25,24 @@ pub(super) struct Recalled {
     entries: Vec<Span>,
 }
 
-#[derive(Clone, Debug)]
+/// An entry `"key":value` of a file of at most 4 GiB.
+#[derive(Clone, Copy, Debug)]
 struct Span {
-    /// Without its quotes.
-    key: Range<usize>,
-    value: Range<usize>,
+    /// Behind the first quote.
+    key_start: u32,
+    /// At the second quote, two bytes before the value.
+    key_end: u32,
+    value_end: u32,
+}
+
+impl Span {
+    fn key(self, file: &[u8]) -> &[u8] {
+        &file[self.key_start as usize..self.key_end as usize]
+    }
+
+    fn value(self, file: &[u8]) -> &[u8] {
+        &file[self.key_end as usize + 2..self.value_end as usize]
+    }
 }
 
 impl Held {
@@ -52,7 +65,7 @@ impl Held {
                 recalled
                     .entries
                     .iter()
-                    .filter_map(|span| std::str::from_utf8(&recalled.bytes[span.key.clone()]).ok()),
+                    .filter_map(|span| std::str::from_utf8(span.key(&recalled.bytes)).ok()),
             ),
         }
     }
@@ -70,30 +83,29 @@ impl Held {
 }
 
 impl Recalled {
-    /// Finds the entries of the canonical object at `meta`. `None` if that is not one, or if a name
-    /// is written with escapes: their order is not that of the names.
+    /// Finds the entries of the canonical object at `meta`. `None` if that is not one, or if
+    /// anything is written with escapes: the order of such names is not theirs as they stand.
     pub(super) fn index(bytes: Vec<u8>, meta: Range<usize>) -> Option<Self> {
-        let object = CanonicalObject::checked_before(bytes.get(meta.clone())?)?;
+        let text = bytes.get(meta.clone())?;
+        if text.contains(&b'\\') || u32::try_from(bytes.len()).is_err() {
+            return None;
+        }
         let mut entries = Vec::new();
-        let mut at = meta.start + 1;
-        for entry in object.entries() {
-            if entry.raw_key.contains(&b'\\') {
-                return None;
-            }
-            let key = at + 1..at + 1 + entry.raw_key.len();
-            at += entry.whole.len();
-            entries.push(Span { key, value: at - entry.value.len()..at });
+        let mut at = u32::try_from(meta.start).ok()? + 1;
+        for entry in CanonicalObject::checked_before(text)?.entries() {
+            let key_end = at + 1 + u32::try_from(entry.raw_key.len()).ok()?;
+            let value_end = at + u32::try_from(entry.whole.len()).ok()?;
+            entries.push(Span { key_start: at + 1, key_end, value_end });
             // The comma.
-            at += 1;
+            at = value_end + 1;
         }
         Some(Self { bytes, meta, entries })
     }
 
     fn find(&self, name: &str) -> Result<Option<Cow<'_, MetaFile>>, Error> {
-        let key = |span: &Span| &self.bytes[span.key.clone()];
-        let found = self.entries.binary_search_by(|span| key(span).cmp(name.as_bytes()));
-        let Ok(place) = found else { return Ok(None) };
-        let value = &self.bytes[self.entries[place].value.clone()];
+        let by_name = |span: &Span| span.key(&self.bytes).cmp(name.as_bytes());
+        let Ok(place) = self.entries.binary_search_by(by_name) else { return Ok(None) };
+        let value = self.entries[place].value(&self.bytes);
         serde_json::from_slice(value).map(|file| Some(Cow::Owned(file))).map_err(damaged)
     }
 }
