@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tufold_tests::{NOW, files_of, tufold_binary};
+use tufold_tests::{Answer, NOW, files_of, tufold_binary};
 
 use super::Place;
 
@@ -90,6 +90,29 @@ fn mirrors_from_a_folder() {
     let (stdout, _) = place.ended("mirror/public --into cache --root ROOT --target foo.txt", 0);
     assert!(stdout.contains("foo.txt\n  role    bins-3\n"), "{stdout}");
     place.ended(&format!("{sync} --target foo.txt"), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_half_written() {
+    let place = Place::new("bins-succinct:4 versions", &["foo.txt"]);
+    let path = format!("files/{}.foo.txt", tufold_meta::Digest::of(b"foo.txt"));
+    place.server.site().answers.insert(path, Answer::Drip);
+    place.ended("URL --into cache --root ROOT", 0);
+    let mut command = Command::new(tufold_binary());
+    command.current_dir(place.folder.path()).args(["sync", &place.server.url(), "--into", "cache"]);
+    command.args(["--now", NOW, "--target", "foo.txt", "--download", "out", "--targets-url"]);
+    let mut child = command.arg(format!("{}/files", place.server.url())).spawn().unwrap();
+    let out = place.folder.path().join("out");
+    while files_of(&out).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        std::thread::yield_now();
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(files_of(&out).is_empty());
+    assert_eq!(place.visit(&["foo.txt"]).0, [true]);
 }
 
 #[test]
