@@ -36,7 +36,7 @@ pub enum Error {
         path: String,
     },
     /// The source cannot be used at all.
-    #[error("{source_name}: {why}")]
+    #[error("{source_name} {why}")]
     Source {
         /// What the caller named.
         source_name: String,

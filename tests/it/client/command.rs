@@ -70,7 +70,7 @@ fn errors_name_the_file_and_both_values() {
     let (_, error) = place.ended("URL --into cache --root absent.json", 2);
     assert_eq!(error, "tufold: cannot read absent.json: No such file or directory (os error 2)\n");
     let (_, error) = place.ended("nowhere --into cache --root ROOT", 2);
-    assert_eq!(error, "tufold: nowhere: is no folder\n");
+    assert_eq!(error, "tufold: nowhere is no folder\n");
     place.ended("URL --into cache --root ROOT", 0);
     let (_, error) = place.ended("http://127.0.0.1:1 --into cache", 2);
     assert!(error.starts_with("tufold: metadata/2.root.json cannot be fetched: "), "{error}");

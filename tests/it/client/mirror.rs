@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tufold_sync::{Limits, Mirror, Mirrored};
-use tufold_tests::{ALL_LAYOUTS, after, changes, files_of, put, scratch};
+use tufold_tests::{
+    ALL_LAYOUTS, NOW, Visitor, after, changes, files_of, put, scratch, tufold_binary,
+};
 
 use super::Place;
 
@@ -124,4 +128,33 @@ fn a_mirror_shows_the_old_state_until_the_new_one_is_whole() {
     fs::write(gone, bytes).unwrap();
     place.sync();
     assert!(place.mirrored() == place.repo.files());
+}
+
+#[test]
+fn sigkill_leaves_the_old_mirror_or_the_new_one() {
+    let paths: Vec<String> = (0..64).map(|n| format!("target-{n}")).collect();
+    let place = Place::new("bins-succinct:64 hashes", &Vec::from_iter(paths.iter().map(|p| &**p)));
+    place.sync();
+    let (metadata, url) = (place.mirror_folder().join("public/metadata"), place.server.url());
+    let (mut kills, mut state) = (0, 7_u64);
+    for generation in 1..=10_u64 {
+        let content = generation.to_string();
+        let rows = paths.iter().map(|path| put(path, &content));
+        place.repo.publish(changes(rows), &[], after("1h"));
+        let mut command = Command::new(tufold_binary());
+        command.args(["sync", &url, "--mirror", "--now", NOW, "--into"]).arg(place.mirror_folder());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // A multiplicative generator: the same delays every time, of 0 to 80 ms.
+        state = state * 48_271 % 2_147_483_647;
+        std::thread::sleep(Duration::from_micros(state % 80_000));
+        let _ = child.kill();
+        kills += u32::from(!child.wait().unwrap().success());
+        let mut visitor = Visitor::refresh(&metadata, after("1h")).unwrap();
+        let found = visitor.snapshot_version();
+        assert!(found == generation || found == generation + 1, "{found}");
+        assert!(paths.iter().all(|path| visitor.find(path).unwrap().is_some()));
+        place.sync();
+        assert!(place.mirrored() == place.repo.files());
+    }
+    assert!(kills > 0, "every sync ended before it was killed");
 }

@@ -23,7 +23,8 @@ use crate::output::{Exit, Out, bytes, count};
 #[command(after_help = "Examples:
   tufold sync demo/public --into cache --root demo/public/metadata/1.root.json
   tufold sync https://index.example --into cache --target pool/main/0/0ad/0ad_0.28.0-3+b3_amd64.deb
-  tufold sync https://index.example --into cache --target a.deb --download . --targets-url https://files.example
+  tufold sync https://index.example --into cache --target a.deb --download . \\
+      --targets-url https://files.example
   tufold sync https://index.example --into mirror --root 1.root.json --mirror")]
 pub(crate) struct Args {
     /// The folder or URL that holds `metadata/`

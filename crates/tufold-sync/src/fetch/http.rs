@@ -47,13 +47,14 @@ impl Http {
     pub fn new(base: &str, limits: &Limits) -> Result<Self, Error> {
         let failed = |why: String| Error::Source { source_name: base.to_owned(), why };
         let slash = if base.ends_with('/') { "" } else { "/" };
-        let url: Url = format!("{base}{slash}").parse().map_err(|e| failed(format!("{e}")))?;
+        let url: Url =
+            format!("{base}{slash}").parse().map_err(|e| failed(format!("is no URL: {e}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.query().or(url.fragment()).is_some() {
             return Err(failed("is not a plain http or https URL".into()));
         }
         let runtime = Builder::new_current_thread().enable_all().build();
         let connection = Connection {
-            runtime: runtime.map_err(|error| failed(error.to_string()))?,
+            runtime: runtime.map_err(|error| failed(format!("cannot be opened: {error}")))?,
             plain: OnceLock::new(),
             tls: OnceLock::new(),
             stall: limits.stall,
