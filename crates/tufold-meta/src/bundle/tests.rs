@@ -242,9 +242,9 @@ fn only_changed_roles_travel() {
     let new = says(Form::Succinct(3), &["b", "c", "foo.txt"]).files(Some(&old));
     let changes = changes(&old, &new);
     assert_eq!(changes.new_roles().collect::<Vec<_>>(), ["bins-6"]);
-    let reads = std::cell::RefCell::new(Vec::new());
+    let reads = std::sync::Mutex::new(Vec::new());
     let held = |role: &str| {
-        reads.borrow_mut().push(role.to_owned());
+        reads.lock().unwrap().push(role.to_owned());
         files(&old)(role)
     };
     let flattened = changes.flatten_new(&files(&new)).unwrap();
@@ -252,7 +252,7 @@ fn only_changed_roles_travel() {
     changes.flatten_old(Prediction::Touched, &held).unwrap();
     changes.rebuild(&flattened, &held).unwrap();
     // `targets` says what the bins are; twice, for both directions.
-    assert_eq!(*reads.borrow(), ["targets", "snapshot", "bins-6", "targets"]);
+    assert_eq!(*reads.lock().unwrap(), ["targets", "snapshot", "bins-6", "targets"]);
 }
 
 #[test]
