@@ -151,7 +151,7 @@ impl<'d> DeltaWriter<'d> {
             Envelope::write_none(&mut object);
         }
         let base = base.as_ref().map(|(signed, _)| &**signed);
-        object.extend_from_slice(&delta(None, Prediction::Old, base, &new)?);
+        object.extend_from_slice(&delta(None, Prediction::Old, base, &new, false)?);
         self.create(name, &object)
     }
 
@@ -183,7 +183,7 @@ impl<'d> DeltaWriter<'d> {
             self.declined.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let bytes = step.bundle(None)?;
+        let bytes = step.encode(None, false)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
     }
@@ -262,10 +262,14 @@ impl Step {
         Ok(Self { old: old.to_vec(), before: before?, after: after?, outline })
     }
 
-    /// The bundle, by one codec or by those that a publish uses.
+    /// The bundle, by one codec or by those that a publish uses; both its deltas have been applied once.
     pub fn bundle(&self, codec: Option<Codec>) -> Result<Vec<u8>, Error> {
-        let first = delta(codec, Prediction::Old, Some(&self.old), &self.outline)?;
-        let second = delta(codec, STEP, Some(&self.before), &self.after)?;
+        self.encode(codec, true)
+    }
+
+    fn encode(&self, codec: Option<Codec>, verify: bool) -> Result<Vec<u8>, Error> {
+        let first = delta(codec, Prediction::Old, Some(&self.old), &self.outline, verify)?;
+        let second = delta(codec, STEP, Some(&self.before), &self.after, verify)?;
         Ok(Bundle { outline: &first, roles: &second }.to_bytes())
     }
 
@@ -280,19 +284,22 @@ impl Step {
 /// Files by the names of their roles.
 type Documents = BTreeMap<String, Vec<u8>>;
 
-/// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines.
+/// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines. A publish does not
+/// verify: a delta that rebuilt other bytes would cost each reader one full file, and the tests of the codecs are there to
+/// find that first.
 fn delta(
     codec: Option<Codec>,
     kind: Prediction,
     base: Option<&[u8]>,
     new: &[u8],
+    verify: bool,
 ) -> Result<Vec<u8>, Error> {
-    let options = EncodeOptions { prediction_kind: kind.number(), ..EncodeOptions::default() };
+    let prediction_kind = kind.number();
+    let options = EncodeOptions { prediction_kind, verify, ..EncodeOptions::default() };
     if let Some(codec) = codec {
         return Ok(encode(codec, base, new, &options)?);
     }
-    // A delta that rebuilt other bytes would cost its readers one full file, and the codecs' tests find that first.
-    let options = EncodeOptions { zstd_level: ZSTD_LEVEL, verify: false, ..options };
+    let options = EncodeOptions { zstd_level: ZSTD_LEVEL, ..options };
     match encode(Codec::Columnar, base, new, &options) {
         Err(tufold_delta::Error::Declined { .. }) => Ok(encode(Codec::Zstd, base, new, &options)?),
         delta => Ok(delta?),
