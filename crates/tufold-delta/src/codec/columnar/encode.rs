@@ -134,7 +134,7 @@ impl Costs {
     }
 }
 
-/// Codes all operations. Returns the raw bytes and the stream; `None` if a string is too long for the model.
+/// Codes all operations. Returns the raw bytes and the stream.
 pub(super) fn code(models: &mut Models, walk: &mut Walk<'_>) -> (Vec<u8>, Vec<u8>) {
     let mut writer = Writer::new();
     let mut raw = Vec::new();
