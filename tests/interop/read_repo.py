@@ -4,8 +4,8 @@
     read_repo.py METADATA ROOT CACHE_DIR TARGETPATH...
 
 METADATA is a base URL or a folder, which is then served by the plainest of web servers. The same CACHE_DIR again is a
-warm client. Prints one line of JSON: the version of each top-level role, each target's length and SHA-256 (or null), and
-the requests in order.
+warm client. Prints one line of JSON: the version of each top-level role, each target's length and SHA-256 (or null), the
+requests in order, and the peak of memory.
 """
 
 import contextlib
@@ -83,7 +83,21 @@ def read(base: str, root: bytes, cache: Path, paths: list[str]) -> dict:
         role: json.loads((cache / f"{role}.json").read_bytes())["signed"]["version"]
         for role in TOP_LEVEL_ROLES
     }
-    return {"versions": versions, "targets": targets, "requests": fetcher.requests}
+    return {
+        "versions": versions,
+        "targets": targets,
+        "requests": fetcher.requests,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+def peak_memory_bytes() -> int | None:
+    """VmHWM: unlike `getrusage` it does not count the process that this one was started from."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None
 
 
 def main() -> int:

@@ -1,5 +1,8 @@
-//! Reads a TUF repository from a folder with `tough` or `sigstore-tuf` and prints what it found, in
-//! the words of `read_repo.py`: `peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...`
+//! Reads a TUF repository with `tough` or `sigstore-tuf` and prints what it found, in the words of
+//! `read_repo.py`: `peer tough|sigstore METADATA ROOT CACHE_DIR TARGET...`
+//!
+//! METADATA is a folder, or a base URL, which the client then reads with its own HTTP; what it asks
+//! for is counted only for a folder.
 
 mod sigstore;
 mod tough;
@@ -13,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
+use url::Url;
 
 /// What a client found.
 #[derive(Serialize)]
@@ -20,6 +24,14 @@ struct Answer {
     versions: BTreeMap<&'static str, u64>,
     targets: BTreeMap<String, Option<Found>>,
     requests: Vec<Request>,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// `VmHWM`: unlike `getrusage` it does not count the process that this one was started from.
+fn peak_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
 #[derive(Serialize)]
@@ -63,20 +75,39 @@ impl Folder {
     }
 }
 
+/// Where the metadata is.
+enum Source {
+    Folder(Folder),
+    Http(Url),
+}
+
+impl Source {
+    fn requests(&self) -> Vec<Request> {
+        match self {
+            Self::Folder(folder) => folder.requests(),
+            Self::Http(_) => Vec::new(),
+        }
+    }
+}
+
 fn run() -> anyhow::Result<Answer> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [client, metadata, root, cache, targets @ ..] = args.as_slice() else {
-        bail!("usage: peer tough|sigstore METADATA_DIR ROOT CACHE_DIR TARGET...");
+        bail!("usage: peer tough|sigstore METADATA ROOT CACHE_DIR TARGET...");
     };
-    let folder = Folder::new(&fs::canonicalize(metadata).context("METADATA_DIR")?);
+    let source = if metadata.starts_with("http://") {
+        Source::Http(Url::parse(&format!("{}/", metadata.trim_end_matches('/')))?)
+    } else {
+        Source::Folder(Folder::new(&fs::canonicalize(metadata).context("METADATA")?))
+    };
     let root = fs::read(root).context("ROOT")?;
     let cache = Path::new(cache);
     fs::create_dir_all(cache)?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match client.as_str() {
-        "tough" => runtime.block_on(tough::read(&folder, &root, cache, targets)),
-        "sigstore" => runtime.block_on(sigstore::read(folder, &root, cache, targets)),
+        "tough" => runtime.block_on(tough::read(&source, &root, cache, targets)),
+        "sigstore" => runtime.block_on(sigstore::read(&source, &root, cache, targets)),
         other => bail!("no client called {other}"),
     }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use percent_encoding::percent_decode_str;
 use sigstore_tuf::transport::FetchFuture;
-use sigstore_tuf::{Error, FileStore, Repository, Updater};
+use sigstore_tuf::{Error, FileStore, HttpRepository, Repository, Updater};
 
-use crate::{Answer, Folder, Found};
+use crate::{Answer, Folder, Found, Source, peak_memory_bytes};
 
 impl Repository for Folder {
     fn fetch_metadata<'a>(&'a self, name: &'a str, max_length: u64) -> FetchFuture<'a> {
@@ -29,13 +29,17 @@ impl Repository for Folder {
 }
 
 pub async fn read(
-    folder: Folder,
+    source: &Source,
     root: &[u8],
     cache: &Path,
     targets: &[String],
 ) -> anyhow::Result<Answer> {
     let now = jiff::Timestamp::now();
-    let mut updater = Updater::new(folder.clone(), root)?.with_store(FileStore::new(cache));
+    let updater = match source {
+        Source::Folder(folder) => Updater::new(folder.clone(), root)?,
+        Source::Http(url) => Updater::new(HttpRepository::new(url.as_str())?, root)?,
+    };
+    let mut updater = updater.with_store(FileStore::new(cache));
     updater.refresh(now).await?;
 
     let mut found = BTreeMap::new();
@@ -53,5 +57,10 @@ pub async fn read(
     versions.extend(trusted.timestamp().map(|role| ("timestamp", role.version)));
     versions.extend(trusted.snapshot().map(|role| ("snapshot", role.version)));
     versions.extend(trusted.targets_role("targets").map(|role| ("targets", role.version)));
-    Ok(Answer { versions, targets: found, requests: folder.requests() })
+    Ok(Answer {
+        versions,
+        targets: found,
+        requests: source.requests(),
+        peak_memory_bytes: peak_memory_bytes(),
+    })
 }

@@ -13,7 +13,7 @@ use tough::{
 };
 use url::Url;
 
-use crate::{Answer, Folder, Found};
+use crate::{Answer, Folder, Found, Source, peak_memory_bytes};
 
 #[async_trait::async_trait]
 impl Transport for Folder {
@@ -28,19 +28,23 @@ impl Transport for Folder {
 }
 
 pub async fn read(
-    folder: &Folder,
+    source: &Source,
     root: &[u8],
     cache: &Path,
     targets: &[String],
 ) -> anyhow::Result<Answer> {
-    let base = Url::from_directory_path(&folder.dir)
-        .map_err(|()| anyhow!("{}: not an absolute path", folder.dir.display()))?;
-    let repository = RepositoryLoader::new(&root, base.clone(), base)
-        .transport(folder.clone())
-        .datastore(cache)
-        .expiration_enforcement(ExpirationEnforcement::Safe)
-        .load()
-        .await?;
+    let base = match source {
+        Source::Folder(folder) => Url::from_directory_path(&folder.dir)
+            .map_err(|()| anyhow!("{}: not an absolute path", folder.dir.display()))?,
+        Source::Http(url) => url.clone(),
+    };
+    let loader = RepositoryLoader::new(&root, base.clone(), base);
+    let loader = match source {
+        Source::Folder(folder) => loader.transport(folder.clone()),
+        Source::Http(_) => loader,
+    };
+    let repository =
+        loader.datastore(cache).expiration_enforcement(ExpirationEnforcement::Safe).load().await?;
 
     let mut found = BTreeMap::new();
     for path in targets {
@@ -58,5 +62,10 @@ pub async fn read(
         ("snapshot", repository.snapshot().signed.version.get()),
         ("targets", repository.targets().signed.version.get()),
     ]);
-    Ok(Answer { versions, targets: found, requests: folder.requests() })
+    Ok(Answer {
+        versions,
+        targets: found,
+        requests: source.requests(),
+        peak_memory_bytes: peak_memory_bytes(),
+    })
 }
