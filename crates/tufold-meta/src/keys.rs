@@ -105,6 +105,51 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Reads a public key in PEM (SubjectPublicKeyInfo): Ed25519, ECDSA P-256 or P-384, or RSA,
+    /// which signs by PSS with SHA-256. The private half may be anywhere.
+    pub fn from_public_pem(text: &str) -> Result<Self, KeyError> {
+        let pem = pem::parse(text).map_err(|_| KeyError::PublicPem)?;
+        if pem.tag() != "PUBLIC KEY" {
+            return Err(KeyError::PublicPem);
+        }
+        if let Some(raw) = pem.contents().strip_prefix(ED25519_SPKI) {
+            return Self::new("ed25519", "ed25519", HEXLOWER.encode(raw)).checked();
+        }
+        let public = public_pem(pem.contents());
+        [
+            ("ecdsa", "ecdsa-sha2-nistp256"),
+            ("ecdsa", "ecdsa-sha2-nistp384"),
+            ("rsa", "rsassa-pss-sha256"),
+        ]
+        .into_iter()
+        .find_map(|(keytype, scheme)| Self::new(keytype, scheme, public.clone()).checked().ok())
+        .ok_or(KeyError::PublicPem)
+    }
+
+    fn new(keytype: &str, scheme: &str, public: String) -> Self {
+        let mut keyval = Object::default();
+        keyval.insert("public", public.as_str());
+        let (keytype, scheme) = (keytype.to_owned(), scheme.to_owned());
+        Self { keytype, scheme, keyval, extra: Object::default() }
+    }
+
+    fn checked(self) -> Result<Self, KeyError> {
+        if self.verifier().is_some() { Ok(self) } else { Err(KeyError::PublicPem) }
+    }
+}
+
+/// What comes before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410).
+const ED25519_SPKI: &[u8] = &[48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0];
+
+/// A SubjectPublicKeyInfo as metadata lists it.
+fn public_pem(der: &[u8]) -> String {
+    pem::encode_config(
+        &pem::Pem::new("PUBLIC KEY", der),
+        pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+    )
+}
+
 /// A public key that has been parsed.
 pub struct Verifier(ParsedPublicKey);
 
@@ -160,6 +205,9 @@ pub enum KeyError {
     /// The text is not PEM with the tag `PRIVATE KEY` (PKCS#8, not encrypted).
     #[error("not an unencrypted PKCS#8 private key in PEM")]
     Pem,
+    /// The text is not PEM with the tag `PUBLIC KEY` and a key of an algorithm that verifies.
+    #[error("not an Ed25519, ECDSA P-256 or P-384, or RSA public key in PEM")]
+    PublicPem,
     /// The key is of another algorithm, or damaged.
     #[error("neither an Ed25519 nor an ECDSA P-256 private key")]
     Algorithm,
@@ -199,20 +247,10 @@ impl SigningKey {
             } else {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der)
                     .map_err(|_| KeyError::Algorithm)?;
-                let spki = pair.public_key().as_der()?;
-                let public = pem::encode_config(
-                    &pem::Pem::new("PUBLIC KEY", spki.as_ref()),
-                    pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
-                );
+                let public = public_pem(pair.public_key().as_der()?.as_ref());
                 (Pair::EcdsaP256(pair), "ecdsa", "ecdsa-sha2-nistp256", public)
             };
-        let keyval = serde_json::Map::from_iter([("public".to_owned(), public.into())]);
-        let public = Key {
-            keytype: keytype.into(),
-            scheme: scheme.into(),
-            keyval: Object::new(keyval).map_err(|_| KeyError::Crypto)?,
-            extra: Object::default(),
-        };
+        let public = Key::new(keytype, scheme, public);
         let id = public.id();
         Ok(Self { pair, public, id })
     }
@@ -288,6 +326,32 @@ mod tests {
         let verifier = key.public().verifier().unwrap();
         assert!(verifier.verifies(b"message", &signature));
         assert!(!verifier.verifies(b"messagf", &signature));
+    }
+
+    /// Both halves of one key have one name, whatever its line ends.
+    #[test]
+    fn public_keys_are_read_without_their_private_halves() {
+        let ecdsa =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
+                .unwrap();
+        let ecdsa = pem::encode(&pem::Pem::new("PRIVATE KEY", ecdsa.as_ref()));
+        let ecdsa = SigningKey::from_pem(&ecdsa).unwrap();
+        let text = ecdsa.public().keyval.get_str("public").unwrap();
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            assert_eq!(&Key::from_public_pem(&text).unwrap(), ecdsa.public());
+        }
+
+        let ed25519 = SigningKey::from_pem(RFC8032).unwrap();
+        let raw = ed25519.public().keyval.get_str("public").unwrap();
+        let raw = HEXLOWER.decode(raw.as_bytes()).unwrap();
+        let spki = |raw: &[u8]| public_pem(&[ED25519_SPKI, raw].concat());
+        let read = Key::from_public_pem(&spki(&raw)).unwrap();
+        assert_eq!((&read, read.id()), (ed25519.public(), ed25519.id().clone()));
+
+        let rsa = pem::encode(&pem::Pem::new("PUBLIC KEY", vec![0x30, 0]));
+        for text in ["", RFC8032, &spki(&raw[..31]), &rsa] {
+            assert!(matches!(Key::from_public_pem(text), Err(KeyError::PublicPem)));
+        }
     }
 
     #[test]
