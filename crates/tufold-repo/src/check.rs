@@ -135,7 +135,7 @@ fn behind_damage(
         // It is what the top-level documents hang from.
         Err(Error::Damaged { .. }) => {}
         Err(error) => return Err(error),
-        Ok(Top { root, timestamp, snapshot }) => {
+        Ok(Top { root, timestamp, snapshot, .. }) => {
             for (file, expires) in [
                 (versioned_file_name("root", root.version), root.expires),
                 (file_name("timestamp"), timestamp.expires),

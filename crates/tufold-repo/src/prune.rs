@@ -103,7 +103,11 @@ impl Pruner {
             match role {
                 "root" => None,
                 "snapshot" => Some(oldest),
-                role => snapshot.meta.get(&meta_name(role)).map(|file| file.version),
+                role => {
+                    let listed = snapshot.meta.get(&meta_name(role))?.version;
+                    // What is current stays, whatever somebody with a withdrawn key has listed.
+                    self.current(role).map(|current| listed.min(current))
+                }
             }
         };
         let mut entries = self.repository.public.list(METADATA_FOLDER)?;
@@ -147,9 +151,8 @@ impl Pruner {
             let signed = Signed::<Snapshot>::parse(file).map_err(|error| {
                 Error::damaged(&versioned_file_name("snapshot", version), error)
             })?;
-            let root = &self.state.root;
-            // A snapshot of keys that were rotated since is no base; its entries stay or go with their roles.
-            let Ok(snapshot) = signed.verify(&root.keys, &root.roles["snapshot"]) else { continue };
+            // One that no root vouches for is no base; its entries stay or go with their roles.
+            let Ok(snapshot) = self.state.verify_old_snapshot(&signed) else { continue };
             kept.extend(snapshot.meta.iter().map(|(name, file)| {
                 (name.strip_suffix(".json").unwrap_or(name).to_owned(), file.version)
             }));
@@ -189,9 +192,8 @@ impl Pruner {
         let file = versioned_file_name("snapshot", version);
         let bytes = read(&*self.repository.public, &file)?
             .ok_or_else(|| Error::damaged(&file, "is missing"))?;
-        let root = &self.state.root;
         let signed = Signed::<Snapshot>::parse(bytes).map_err(|e| Error::damaged(&file, e))?;
-        let verified = signed.verify(&root.keys, &root.roles["snapshot"]);
+        let verified = self.state.verify_old_snapshot(&signed);
         Ok(verified.map_err(|error| Error::damaged(&file, error))?.into_payload())
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
     DelegatedRoles, Key, KeyId, MetaFile, Role, RoleKeys, Root, Selector, Signed, Snapshot,
-    Targets, Timestamp, Verified,
+    Targets, ThresholdError, Timestamp, Verified,
 };
 use tufold_store::{DirectoryStore, Store};
 
@@ -61,6 +61,8 @@ impl Repository {
 
 /// The current documents that the targets roles hang from.
 pub(crate) struct Top {
+    /// The roots before the newest one, oldest first.
+    pub(crate) former_roots: Vec<Verified<Root>>,
     pub(crate) root: Verified<Root>,
     pub(crate) timestamp: Verified<Timestamp>,
     pub(crate) snapshot: Verified<Snapshot>,
@@ -68,6 +70,8 @@ pub(crate) struct Top {
 
 /// The current documents of the top-level roles.
 pub(crate) struct State {
+    /// The roots before the newest one, oldest first.
+    pub(crate) former_roots: Vec<Verified<Root>>,
     pub(crate) root: Verified<Root>,
     pub(crate) timestamp: Verified<Timestamp>,
     pub(crate) snapshot: Verified<Snapshot>,
@@ -86,6 +90,7 @@ impl Top {
         let mut root = parse::<Root>(file, pinned)?
             .verify_by_itself()
             .map_err(|error| Error::damaged(file, error))?;
+        let mut former_roots = Vec::new();
         loop {
             let file = versioned_file_name("root", root.version.next());
             let Some(bytes) = read(public, &file)? else { break };
@@ -97,7 +102,7 @@ impl Top {
             if next.version != root.version.next() {
                 return Err(Error::damaged(&file, format!("has version {}", next.version)));
             }
-            root = next;
+            former_roots.push(std::mem::replace(&mut root, next));
         }
         let top = |role: &str| (&root.keys, &root.roles[role]);
         let timestamp: Verified<Timestamp> =
@@ -106,17 +111,18 @@ impl Top {
             let file = versioned_file_name("snapshot", timestamp.snapshot.version);
             load(public, &file, top("snapshot"), Some(&timestamp.snapshot))?
         };
-        Ok(Self { root, timestamp, snapshot })
+        Ok(Self { former_roots, root, timestamp, snapshot })
     }
 }
 
 impl State {
     fn load(public: &dyn Store, top: Top) -> Result<Self, Error> {
-        let Top { root, timestamp, snapshot } = top;
+        let Top { former_roots, root, timestamp, snapshot } = top;
         let keys = (&root.keys, &root.roles["targets"]);
         let targets = load_listed(public, "targets", keys, &snapshot)?;
         let listed = [places(&targets), HashMap::new()];
-        let mut state = Self { root, timestamp, snapshot, targets, bins: None, listed };
+        let mut state =
+            Self { former_roots, root, timestamp, snapshot, targets, bins: None, listed };
         let delegations = state.targets.delegations.as_ref();
         if let Some(bins) = delegations.and_then(|delegations| delegations.role(BINS)) {
             let keys = (&delegations.expect("bins is delegated").keys, bins.keys);
@@ -141,6 +147,18 @@ impl State {
             };
             Some((&delegations.keys, keys))
         })
+    }
+
+    /// Verifies a snapshot of any age: by the newest root or by one before it, whose keys were
+    /// the right ones then.
+    pub(crate) fn verify_old_snapshot(
+        &self,
+        signed: &Signed<Snapshot>,
+    ) -> Result<Verified<Snapshot>, ThresholdError> {
+        let verify = |root: &Root| signed.clone().verify(&root.keys, &root.roles["snapshot"]);
+        let by_newest = verify(&self.root);
+        let former = || self.former_roots.iter().rev().find_map(|root| verify(root).ok());
+        by_newest.or_else(|error| former().ok_or(error))
     }
 
     /// What the settings say that the metadata does not.
