@@ -38,7 +38,12 @@ pub fn new_repository(path: &Path, targets: TargetList, bins: u64) {
     let bits = BitLength::from_bin_count(bins).expect("a power of two");
     let layout =
         Layout { delegation: Delegation::BinsSuccinct(bits), snapshot: SnapshotForm::Versions };
-    let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder: None };
+    let settings = Settings {
+        layout,
+        lifetimes: Lifetimes::default(),
+        ladder: None,
+        signers: Default::default(),
+    };
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/keys");
     let keys = KeyRequest { folder: Some(keys), ..KeyRequest::default() };
     let new = NewRepository::prepare(path, settings, &keys, now());

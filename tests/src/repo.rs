@@ -50,6 +50,7 @@ impl TestRepo {
                 layout: layout(text),
                 lifetimes: Lifetimes::default(),
                 ladder: None,
+                signers: Default::default(),
             },
             keys: KeyRequest {
                 folder: Some(project_dir().join("tests/golden/keys")),
@@ -88,7 +89,7 @@ impl TestRepo {
 
     /// Begins to make the repository.
     pub fn prepare(&self) -> Result<NewRepository, Error> {
-        NewRepository::prepare(&self.path(), self.settings, &self.keys, after("0s"))
+        NewRepository::prepare(&self.path(), self.settings.clone(), &self.keys, after("0s"))
     }
 
     /// Makes the repository.

@@ -8,7 +8,8 @@ use tufold_delta::Ladder;
 use tufold_meta::cjson::Object;
 use tufold_meta::names::{Advertised, METADATA_FOLDER, file_name, meta_name, versioned_file_name};
 use tufold_meta::{
-    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Timestamp, Version, sign,
+    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Signature, Timestamp, Version,
+    assemble,
 };
 use tufold_store::{Created, Store};
 
@@ -54,12 +55,22 @@ pub(crate) struct Committer<'c> {
     pub(crate) store: &'c dyn Store,
     pub(crate) keyring: &'c Keyring,
     pub(crate) root: &'c Root,
+    /// The root that a rotation publishes next: its keys sign snapshot and timestamp as well.
+    pub(crate) next_root: Option<&'c Root>,
     pub(crate) form: SnapshotForm,
     /// Which deltas are advertised.
     pub(crate) ladder: Option<Ladder>,
     /// Writes them; a rehearsal does not.
     pub(crate) deltas: Option<DeltaWriter<'c>>,
     pub(crate) progress: Progress<'c>,
+}
+
+/// Where the signatures of a document come from.
+enum Signing<'s> {
+    /// These keys, and those of the next root.
+    By(&'s RoleKeys, Option<&'s RoleKeys>),
+    /// They are made already, for one version only.
+    Done(Vec<Signature>),
 }
 
 impl Committer<'_> {
@@ -93,12 +104,17 @@ impl Committer<'_> {
             .into_par_iter()
             .map(|mut role| {
                 let (name, keys) = (role.role.clone(), role.keys.clone());
-                let (file, bytes) = self.create(&name, &keys, |version| {
+                let signing = match &role.signatures {
+                    Some(signatures) => Signing::Done(signatures.clone()),
+                    None => Signing::By(&keys, None),
+                };
+                let (file, bytes) = self.create(&name, signing, |version| {
                     role.document.version = version.unwrap_or(role.document.version);
                     (role.document.version, role.canonical())
                 })?;
                 if let Some(deltas) = &self.deltas {
-                    deltas.role(&name, file.version, &bytes, &keys.keyids)?;
+                    let keyids: &[_] = if role.signatures.is_some() { &[] } else { &keys.keyids };
+                    deltas.role(&name, file.version, &bytes, keyids)?;
                 }
                 targets_bytes.fetch_add(file.length.unwrap_or(0), Ordering::Relaxed);
                 (self.progress)(Event::Advance(1));
@@ -117,14 +133,17 @@ impl Committer<'_> {
                     };
                     (name, listed)
                 }));
-                let keys = &self.root.roles["snapshot"];
-                let (file, bytes) = self.create("snapshot", keys, |version| {
-                    snapshot.version = version.unwrap_or(snapshot.version);
-                    (snapshot.version, snapshot.to_canonical())
-                })?;
+                let (keys, next) = self.top_keys("snapshot");
+                let (file, bytes) =
+                    self.create("snapshot", Signing::By(keys, next), |version| {
+                        snapshot.version = version.unwrap_or(snapshot.version);
+                        (snapshot.version, snapshot.to_canonical())
+                    })?;
                 if let Some(deltas) = &self.deltas {
                     (self.progress)(Event::Start(Stage::Deltas, 1));
-                    deltas.snapshot(&snapshot, &bytes, &keys.keyids)?;
+                    // Readers have the one root or the other, so no place in a list names a key.
+                    let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
+                    deltas.snapshot(&snapshot, &bytes, keyids)?;
                 }
                 summary.snapshot_version = Some(file.version.get());
                 snapshot_bytes = file.length.unwrap_or(0);
@@ -142,8 +161,8 @@ impl Committer<'_> {
             other_meta: plan.timestamp.other_meta,
             extra: advertise(self.ladder, plan.timestamp.unknown)?,
         };
-        let keys = &self.root.roles["timestamp"];
-        let bytes = sign(&timestamp.to_canonical(), &self.keyring.signers("timestamp", keys)?)?;
+        let (keys, next) = self.top_keys("timestamp");
+        let bytes = self.keyring.sign("timestamp", keys, next, &timestamp.to_canonical())?;
         (self.progress)(Event::Start(Stage::Sync, 1));
         self.store.sync()?;
         self.store.replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
@@ -160,13 +179,20 @@ impl Committer<'_> {
 
     /// Whether every signature can be made, before the first file is written.
     fn has_signers(&self, plan: &Plan) -> Result<(), Error> {
-        for role in &plan.roles {
-            self.keyring.signers(&role.role, &role.keys)?;
+        for role in plan.roles.iter().filter(|role| role.signatures.is_none()) {
+            self.keyring.require(&role.role, &role.keys)?;
         }
         for role in ["snapshot", "timestamp"] {
-            self.keyring.signers(role, &self.root.roles[role])?;
+            let (keys, next) = self.top_keys(role);
+            self.keyring.require(role, keys)?;
+            next.map_or(Ok(()), |next| self.keyring.require(role, next))?;
         }
         Ok(())
+    }
+
+    /// The keys of a top-level role, and those that it gets.
+    fn top_keys(&self, role: &str) -> (&RoleKeys, Option<&RoleKeys>) {
+        (&self.root.roles[role], self.next_root.map(|root| &root.roles[role]))
     }
 
     /// Creates one document, with the next version as long as other bytes hold its name. `render`
@@ -174,14 +200,16 @@ impl Committer<'_> {
     fn create(
         &self,
         role: &str,
-        keys: &RoleKeys,
+        signing: Signing<'_>,
         mut render: impl FnMut(Option<Version>) -> (Version, Vec<u8>),
     ) -> Result<(MetaFile, Vec<u8>), Error> {
-        let signers = self.keyring.signers(role, keys)?;
         let mut asked = None;
         loop {
             let (version, canonical) = render(asked);
-            let bytes = sign(&canonical, &signers)?;
+            let bytes = match &signing {
+                Signing::By(keys, next) => self.keyring.sign(role, keys, *next, &canonical)?,
+                Signing::Done(signatures) => assemble(&canonical, signatures),
+            };
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name(role, version));
             if self.store.create(&name, &bytes)? != Created::Differs {
                 // The timestamp states length and hash of the snapshot in either form.
@@ -193,6 +221,9 @@ impl Committer<'_> {
                     extra: Default::default(),
                 };
                 return Ok((file, bytes));
+            }
+            if matches!(signing, Signing::Done(_)) {
+                return Err(Error::damaged(&name, "is there already, with other bytes"));
             }
             asked = Some(version.next());
         }

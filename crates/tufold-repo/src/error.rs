@@ -67,6 +67,32 @@ pub enum Error {
         /// How many are needed.
         threshold: u64,
     },
+    /// A program that is to sign did not.
+    #[error("{program} did not sign {role}: {problem}")]
+    Signer {
+        /// The command.
+        program: String,
+        /// What it was to sign.
+        role: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A document has to be signed again before it expires, by keys that are not at hand.
+    #[error(
+        "{role} expires at {expires} and too few of its keys are at hand; have it signed with \
+         `{command}`"
+    )]
+    Offline {
+        /// Which role.
+        role: String,
+        /// When clients refuse it.
+        expires: tufold_meta::Time,
+        /// What to run.
+        command: String,
+    },
+    /// A rotation is under way, or cannot be done as it was asked for.
+    #[error("{0}")]
+    Rotation(String),
     /// A published document is missing, damaged or not signed by its role's keys.
     #[error("{file} {problem}")]
     Damaged {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use tufold_meta::names::{METADATA_FOLDER, TOP_LEVEL_ROLES, file_name};
 use tufold_meta::{
     BitLength, DelegatedRole, DelegatedRoles, Delegations, Role, RoleKeys, Root, SPEC_VERSION,
-    Selector, Signed, Snapshot, Terminating, Time, Version, sign,
+    Selector, Signed, Snapshot, Terminating, Time, Version,
 };
 use tufold_store::{DirectoryStore, Store};
 
@@ -39,7 +39,7 @@ impl NewRepository {
     /// keys and its root are taken up again, as its files may be in a cache already.
     pub fn prepare(
         path: &Path,
-        settings: Settings,
+        mut settings: Settings,
         request: &KeyRequest,
         now: Time,
     ) -> Result<Self, Error> {
@@ -61,16 +61,20 @@ impl NewRepository {
             (Some(_), None) => {
                 let folder = Some(private.join("keys"));
                 let request = KeyRequest { folder, counts: BTreeMap::new(), ..request.clone() };
-                request.fulfil()?
+                request.fulfil(&RoleKind::ALL, |_| None)?
             }
-            _ => request.fulfil()?,
+            _ => request.fulfil(&RoleKind::ALL, |_| None)?,
         };
+        settings.signers = keys.signers().clone();
         let root = first_root(&settings, &keys, now)?;
         let keyring = keys.keyring()?;
+        for kind in RoleKind::ALL {
+            keyring.require(kind.name(), &keys.public(kind)?.1)?;
+        }
         let (root, root_bytes) = match unfinished {
             None => {
-                let signers = keyring.signers("root", &root.roles["root"])?;
-                let bytes = sign(&root.to_canonical(), &signers)?;
+                let role = &root.roles["root"];
+                let bytes = keyring.sign("root", role, None, &root.to_canonical())?;
                 (root, bytes)
             }
             Some(bytes) => {
@@ -79,7 +83,8 @@ impl NewRepository {
                     .map_err(|error| Error::damaged(file, error))?
                     .verify_by_itself()
                     .map_err(|error| Error::damaged(file, error))?;
-                let same_keys = Keyring::read(&private.join("keys"))?.has_the_keys_of(&keyring);
+                let same_keys =
+                    Keyring::read(&private.join("keys"), keys.signers())?.has_the_keys_of(&keyring);
                 if !same_keys || (&old.keys, &old.roles) != (&root.keys, &root.roles) {
                     return Err(Error::Keys(format!(
                         "{} is left of an init with other keys or thresholds; remove the folder \
@@ -116,14 +121,8 @@ impl NewRepository {
             }
             Delegation::ProjectsListed | Delegation::ProjectsWildcard => {
                 let mut projects: BTreeMap<String, Vec<Target>> = BTreeMap::new();
-                if targets.rows().is_empty()
-                    && bin_keys.role.threshold.get() != bin_keys.keys.len() as u64
-                {
-                    return Err(Error::Keys(
-                        "a repository of projects that starts without a target holds no threshold \
-                         for the first project; all keys of bins have to sign"
-                            .to_owned(),
-                    ));
+                if targets.rows().is_empty() {
+                    bin_keys.check_without_projects()?;
                 }
                 for target in targets.into_rows() {
                     let role = Project::of(target.path.as_str()).role_name();
@@ -164,6 +163,7 @@ impl NewRepository {
                 other_meta: Default::default(),
             },
             next_sweep: Some(self.first_due()),
+            waiting: Vec::new(),
         })
     }
 
@@ -220,6 +220,7 @@ impl NewRepository {
             store,
             keyring,
             root: &self.root,
+            next_root: None,
             form,
             ladder: self.settings.ladder,
             deltas: None,

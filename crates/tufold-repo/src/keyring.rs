@@ -1,34 +1,51 @@
-//! The private keys at hand, and which of them sign a role.
+//! What can sign at hand, and which keys a kind of role is to have.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use tufold_meta::{Key, KeyId, RoleKeys, SigningKey};
+use tufold_meta::{Key, KeyError, KeyId, RoleKeys, Signature, SigningKey, assemble};
 
 use crate::error::Error;
-use crate::settings::RoleKind;
+use crate::settings::{RoleKind, SignerSettings};
+use crate::signer::{Program, Signer};
 
-/// Private keys by their key id.
+/// What signs, by key id: private keys, and programs.
 #[derive(Debug, Default)]
-pub struct Keyring(BTreeMap<KeyId, SigningKey>);
+pub struct Keyring(BTreeMap<KeyId, Signer>);
 
-/// Which keys a new repository is to have.
+/// Which keys a new repository, or a rotation, is to give to kinds of role.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRequest {
-    /// A folder with the private keys: the files `<kind>.pem` and `<kind>-<anything>.pem` belong to
-    /// a kind of role. Every kind needs one, and no other `*.pem` file may be there. Without a
-    /// folder, Ed25519 keys are made from the system's randomness.
+    /// A folder with the keys: the files `<kind>.pem` and `<kind>-<anything>.pem` belong to a kind
+    /// of role. Every kind needs one, and no `*.pem` file of another name may be there. A file with
+    /// a public key alone stands for a private key that is elsewhere. Without a folder, Ed25519
+    /// keys are made from the system's randomness.
     pub folder: Option<PathBuf>,
-    /// How many keys are made for a kind of role; 1, or as many as the threshold, if not stated.
+    /// How many keys are made for a kind of role. If not stated: as many as it has, else 1, and no
+    /// fewer than the threshold.
     pub counts: BTreeMap<RoleKind, u64>,
-    /// How many of them have to sign; 1 if not stated.
+    /// How many of them have to sign. If not stated: as many as so far, else 1.
     pub thresholds: BTreeMap<RoleKind, u64>,
+    /// Programs that sign for public keys in the folder, by the name of the key's file without
+    /// `.pem`.
+    pub signers: BTreeMap<String, SignerSettings>,
 }
 
-/// The private keys of a new repository, in PEM, and the thresholds of its roles.
-#[derive(Clone)]
-pub(crate) struct KeyPlan(BTreeMap<RoleKind, KindKeys>);
+/// How many keys a kind of role has, and how many have to sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Quota {
+    pub(crate) count: u64,
+    pub(crate) threshold: u64,
+}
+
+/// The keys of kinds of role, in PEM, and the thresholds.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPlan {
+    kinds: BTreeMap<RoleKind, KindKeys>,
+    /// The programs that sign for some of them.
+    signers: BTreeMap<KeyId, SignerSettings>,
+}
 
 #[derive(Clone)]
 struct KindKeys {
@@ -36,127 +53,257 @@ struct KindKeys {
     threshold: u64,
 }
 
+impl std::fmt::Debug for KindKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} keys", self.threshold, self.pems.len())
+    }
+}
+
 impl Keyring {
-    /// Reads every `*.pem` file of a folder.
-    pub fn read(folder: &Path) -> Result<Self, Error> {
+    /// Reads every `*.pem` file of a folder. Of the public keys there, those that a program signs
+    /// for belong to the keyring.
+    pub fn read(folder: &Path, signers: &BTreeMap<KeyId, SignerSettings>) -> Result<Self, Error> {
         let mut keyring = Self::default();
         for (path, text) in read_pems(folder)? {
-            let key = SigningKey::from_pem(&text).map_err(|source| Error::Key { path, source })?;
-            keyring.insert(key);
+            keyring.add(&text, signers).map_err(|source| Error::Key { path, source })?;
         }
         Ok(keyring)
     }
 
-    /// Adds a key.
-    pub fn insert(&mut self, key: SigningKey) {
-        self.0.insert(key.id().clone(), key);
+    fn add(
+        &mut self,
+        pem: &str,
+        signers: &BTreeMap<KeyId, SignerSettings>,
+    ) -> Result<(), KeyError> {
+        let key = PemKey::parse(pem)?;
+        let (public, id) = (key.public().clone(), key.public().id());
+        let program = signers.get(&id).and_then(|signer| Program::new(&public, signer.clone()));
+        match (program, key) {
+            (Some(program), _) => self.0.insert(id, Signer::Program(program)),
+            (None, PemKey::Private(key)) => self.0.insert(id, Signer::Key(key)),
+            (None, PemKey::Public(_)) => None,
+        };
+        Ok(())
     }
 
-    /// Whether both hold the same keys.
+    /// Takes the keys of another keyring in.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether both sign for the same keys.
     pub(crate) fn has_the_keys_of(&self, other: &Self) -> bool {
         self.0.keys().eq(other.0.keys())
     }
 
-    /// The keys at hand that may sign for `role`; an error if they do not reach its threshold.
-    pub fn signers(&self, role: &str, keys: &RoleKeys) -> Result<Vec<&SigningKey>, Error> {
-        let signers: Vec<_> = keys.keyids.iter().filter_map(|id| self.0.get(id)).collect();
-        let threshold = keys.threshold.get();
-        if (signers.len() as u64) < threshold {
-            return Err(Error::MissingKeys { role: role.into(), held: signers.len(), threshold });
+    /// How many of a role's keys can sign.
+    pub(crate) fn held(&self, keys: &RoleKeys) -> usize {
+        keys.keyids.iter().filter(|id| self.0.contains_key(id)).count()
+    }
+
+    /// Whether a role's keys at hand reach its threshold.
+    pub(crate) fn reaches(&self, keys: &RoleKeys) -> bool {
+        self.held(keys) as u64 >= keys.threshold.get()
+    }
+
+    /// An error unless [`Keyring::reaches`].
+    pub(crate) fn require(&self, role: &str, keys: &RoleKeys) -> Result<(), Error> {
+        if self.reaches(keys) {
+            return Ok(());
         }
-        Ok(signers)
+        let (held, threshold) = (self.held(keys), keys.threshold.get());
+        Err(Error::MissingKeys { role: role.into(), held, threshold })
+    }
+
+    /// The signatures of all `ids` that are at hand over a document of `role`.
+    pub(crate) fn signatures<'i>(
+        &self,
+        role: &str,
+        ids: impl IntoIterator<Item = &'i KeyId>,
+        message: &[u8],
+    ) -> Result<Vec<Signature>, Error> {
+        let signers = ids.into_iter().filter_map(|id| self.0.get(id));
+        signers.map(|signer| signer.sign(role, message)).collect()
+    }
+
+    /// The file of a document that `keys` sign, and `also`; an error if a threshold is not reached.
+    pub(crate) fn sign(
+        &self,
+        role: &str,
+        keys: &RoleKeys,
+        also: Option<&RoleKeys>,
+        canonical: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let all = [Some(keys), also];
+        let mut ids: Vec<&KeyId> = Vec::new();
+        for keys in all.into_iter().flatten() {
+            self.require(role, keys)?;
+            ids.extend(&keys.keyids);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(assemble(canonical, &self.signatures(role, ids, canonical)?))
     }
 }
 
 impl KeyRequest {
-    /// Reads or makes the keys.
-    pub(crate) fn fulfil(&self) -> Result<KeyPlan, Error> {
-        let mut plan = match &self.folder {
-            Some(folder) => self.read(folder)?,
-            None => self.generate()?,
+    /// Reads or makes the keys of `kinds`. `so_far` says what a kind has already.
+    pub(crate) fn fulfil(
+        &self,
+        kinds: &[RoleKind],
+        so_far: impl Fn(RoleKind) -> Option<Quota>,
+    ) -> Result<KeyPlan, Error> {
+        let threshold = |kind: RoleKind| {
+            let stated = self.thresholds.get(&kind).copied();
+            stated.unwrap_or_else(|| so_far(kind).map_or(1, |quota| quota.threshold))
         };
-        for (kind, keys) in &mut plan {
-            let count = keys.pems.len() as u64;
-            let threshold = keys.threshold;
-            if threshold == 0 || threshold > count {
-                let problem = format!("{kind} has a threshold of {threshold} with {count} keys");
-                return Err(Error::Keys(problem));
+        let plan = match &self.folder {
+            Some(folder) => self.read(folder, kinds, threshold)?,
+            None => {
+                let count = |kind: RoleKind| {
+                    let stated = self.counts.get(&kind).copied();
+                    stated.unwrap_or_else(|| {
+                        so_far(kind).map_or(1, |quota| quota.count).max(threshold(kind)).max(1)
+                    })
+                };
+                self.generate(kinds, count, threshold)?
             }
-        }
-        Ok(KeyPlan(plan))
-    }
-
-    fn threshold(&self, kind: RoleKind) -> u64 {
-        self.thresholds.get(&kind).copied().unwrap_or(1)
-    }
-
-    fn generate(&self) -> Result<BTreeMap<RoleKind, KindKeys>, Error> {
-        let of_kind = |kind| {
-            let threshold = self.threshold(kind);
-            let count = self.counts.get(&kind).copied().unwrap_or(threshold.max(1));
-            let pems = (0..count).map(|_| SigningKey::generate_ed25519_pem());
-            Ok((kind, KindKeys { pems: pems.collect::<Result<_, _>>()?, threshold }))
         };
-        RoleKind::ALL.into_iter().map(of_kind).collect()
+        for (kind, keys) in &plan.kinds {
+            check_threshold(*kind, keys.threshold, keys.pems.len() as u64)?;
+        }
+        Ok(plan)
     }
 
-    fn read(&self, folder: &Path) -> Result<BTreeMap<RoleKind, KindKeys>, Error> {
+    fn generate(
+        &self,
+        kinds: &[RoleKind],
+        count: impl Fn(RoleKind) -> u64,
+        threshold: impl Fn(RoleKind) -> u64,
+    ) -> Result<KeyPlan, Error> {
+        if let Some(name) = self.signers.keys().next() {
+            return Err(Error::Keys(format!(
+                "a program was given for {name}.pem, but the keys are made, and not read from a \
+                 folder"
+            )));
+        }
+        let of_kind = |&kind: &RoleKind| {
+            let pems = (0..count(kind)).map(|_| SigningKey::generate_ed25519_pem());
+            let pems = pems.collect::<Result<_, _>>()?;
+            Ok((kind, KindKeys { pems, threshold: threshold(kind) }))
+        };
+        let kinds = kinds.iter().map(of_kind).collect::<Result<_, Error>>()?;
+        Ok(KeyPlan { kinds, signers: BTreeMap::new() })
+    }
+
+    fn read(
+        &self,
+        folder: &Path,
+        kinds: &[RoleKind],
+        threshold: impl Fn(RoleKind) -> u64,
+    ) -> Result<KeyPlan, Error> {
         if let Some((kind, _)) = self.counts.first_key_value() {
             return Err(Error::Keys(format!(
                 "a number of {kind} keys was asked for, but the keys are read from {}",
                 folder.display()
             )));
         }
-        let empty = |kind| (kind, KindKeys { pems: Vec::new(), threshold: self.threshold(kind) });
-        let mut plan = BTreeMap::from(RoleKind::ALL.map(empty));
+        let empty = |&kind| (kind, KindKeys { pems: Vec::new(), threshold: threshold(kind) });
+        let mut plan =
+            KeyPlan { kinds: kinds.iter().map(empty).collect(), signers: BTreeMap::new() };
+        let mut signers = self.signers.clone();
         for (path, text) in read_pems(folder)? {
             let stem = Path::new(&path).file_stem().and_then(|s| s.to_str()).unwrap_or_default();
             let name = stem.split_once('-').map_or(stem, |(name, _)| name);
             let kind: RoleKind =
                 name.parse().map_err(|problem| Error::Keys(format!("{path}: {problem}")))?;
-            SigningKey::from_pem(&text).map_err(|source| Error::Key { path, source })?;
-            plan.entry(kind).and_modify(|keys| keys.pems.push(text));
+            let signer = signers.remove(stem);
+            let Some(keys) = plan.kinds.get_mut(&kind) else { continue };
+            let key = PemKey::parse(&text).map_err(|source| Error::Key { path, source })?;
+            plan.signers.extend(signer.map(|signer| (key.public().id(), signer)));
+            keys.pems.push(text);
         }
-        if let Some((kind, _)) = plan.iter().find(|(_, keys)| keys.pems.is_empty()) {
-            let folder = folder.display();
+        let folder = folder.display();
+        if let Some((kind, _)) = plan.kinds.iter().find(|(_, keys)| keys.pems.is_empty()) {
             return Err(Error::Keys(format!("{folder} has no key for {kind} ({kind}.pem)")));
+        }
+        if let Some(name) = signers.keys().next() {
+            return Err(Error::Keys(format!("{folder} has no {name}.pem, which a program is for")));
         }
         Ok(plan)
     }
 }
 
+/// Refuses a threshold that so many keys can never reach.
+pub(crate) fn check_threshold(kind: RoleKind, threshold: u64, count: u64) -> Result<(), Error> {
+    if (1..=count).contains(&threshold) {
+        return Ok(());
+    }
+    Err(Error::Keys(format!("{kind} has a threshold of {threshold} with {count} keys")))
+}
+
 impl KeyPlan {
-    /// Every private key's file name and PEM text, as [`KeyRequest::folder`] has them.
+    /// Every key's file name and PEM text, as [`KeyRequest::folder`] has them.
     pub(crate) fn files(&self) -> Result<Vec<(String, &str)>, Error> {
-        let pems = self.0.iter().flat_map(|(kind, keys)| keys.pems.iter().map(move |p| (kind, p)));
+        let pems = self.kinds.iter();
+        let pems = pems.flat_map(|(kind, keys)| keys.pems.iter().map(move |pem| (kind, pem)));
         pems.map(|(kind, pem)| {
-            Ok((format!("{kind}-{}.pem", SigningKey::from_pem(pem)?.id()), pem.as_str()))
+            Ok((format!("{kind}-{}.pem", PemKey::parse(pem)?.public().id()), pem.as_str()))
         })
         .collect()
     }
 
-    /// All keys, to sign with.
+    /// All keys that can sign.
     pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
         let mut keyring = Keyring::default();
-        for pem in self.0.values().flat_map(|keys| &keys.pems) {
-            keyring.insert(SigningKey::from_pem(pem)?);
+        for pem in self.kinds.values().flat_map(|keys| &keys.pems) {
+            keyring.add(pem, &self.signers)?;
         }
         Ok(keyring)
     }
 
+    /// The programs that sign for some of the keys.
+    pub(crate) fn signers(&self) -> &BTreeMap<KeyId, SignerSettings> {
+        &self.signers
+    }
+
     /// The public keys and the threshold of one kind of role, sorted by key id.
     pub(crate) fn public(&self, kind: RoleKind) -> Result<(BTreeMap<KeyId, Key>, RoleKeys), Error> {
-        let kind_keys = &self.0[&kind];
+        let kind_keys = &self.kinds[&kind];
         let mut keys = BTreeMap::new();
         for pem in &kind_keys.pems {
-            let key = SigningKey::from_pem(pem)?;
-            if keys.insert(key.id().clone(), key.public().clone()).is_some() {
-                return Err(Error::Keys(format!("{kind} has the key {} twice", key.id())));
+            let key = PemKey::parse(pem)?;
+            let id = key.public().id();
+            if keys.insert(id.clone(), key.public().clone()).is_some() {
+                return Err(Error::Keys(format!("{kind} has the key {id} twice")));
             }
         }
         let threshold = NonZeroU64::new(kind_keys.threshold).unwrap_or(NonZeroU64::MIN);
         let role = RoleKeys::new(keys.keys().cloned().collect(), threshold).map_err(Error::Keys)?;
         Ok((keys, role))
+    }
+}
+
+/// A key in a PEM file: whole, or its public half.
+enum PemKey {
+    Private(SigningKey),
+    Public(Key),
+}
+
+impl PemKey {
+    fn parse(text: &str) -> Result<Self, KeyError> {
+        match Key::from_public_pem(text) {
+            Ok(key) => Ok(Self::Public(key)),
+            Err(_) if text.contains("-----BEGIN PUBLIC KEY-----") => Err(KeyError::PublicPem),
+            Err(_) => SigningKey::from_pem(text).map(Self::Private),
+        }
+    }
+
+    fn public(&self) -> &Key {
+        match self {
+            Self::Private(key) => key.public(),
+            Self::Public(key) => key,
+        }
     }
 }
 

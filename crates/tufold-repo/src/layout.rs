@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use tufold_meta::{
     BitLength, DelegatedRole, DelegatedRoles, Delegations, Key, KeyId, RoleKeys, Selector,
-    SuccinctRoles, Terminating,
+    SuccinctRoles, Targets, Terminating,
 };
 
+use crate::error::Error;
 use crate::project::Project;
 
 /// The role that delegates to the bins in the prefixes form, and the prefix of the bins' names.
@@ -173,13 +175,62 @@ impl Delegation {
 }
 
 /// The keys that all delegated roles share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct BinKeys {
     pub(crate) keys: BTreeMap<KeyId, Key>,
     pub(crate) role: RoleKeys,
 }
 
 impl BinKeys {
+    /// The keys that a targets role delegates to.
+    pub(crate) fn of(targets: &Targets) -> Result<Self, Error> {
+        let Some(delegations) = &targets.delegations else {
+            return Err(Error::damaged("targets.json", "delegates to no role"));
+        };
+        let keys = delegations.keys.clone();
+        let role = match &delegations.roles {
+            DelegatedRoles::Succinct(succinct) => Some(&succinct.keys),
+            DelegatedRoles::List(roles) => roles.first().map(|role| &role.keys),
+        };
+        let role = match role {
+            Some(role) => role.clone(),
+            // Before the first project, the keys that the delegations hold are the ones.
+            None => {
+                let all = NonZeroU64::new(keys.len() as u64).unwrap_or(NonZeroU64::MIN);
+                RoleKeys::new(keys.keys().cloned().collect(), all).map_err(Error::Keys)?
+            }
+        };
+        Ok(Self { keys, role })
+    }
+
+    /// Makes a targets role delegate to these keys alone.
+    pub(crate) fn set(&self, targets: &mut Targets) -> Result<(), Error> {
+        let Some(delegations) = &mut targets.delegations else {
+            return Err(Error::damaged("targets.json", "delegates to no role"));
+        };
+        delegations.keys = self.keys.clone();
+        match &mut delegations.roles {
+            DelegatedRoles::Succinct(succinct) => succinct.keys = self.role.clone(),
+            DelegatedRoles::List(roles) if roles.is_empty() => self.check_without_projects()?,
+            DelegatedRoles::List(roles) => {
+                roles.iter_mut().for_each(|role| role.keys = self.role.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Before the first project, no role holds a threshold.
+    pub(crate) fn check_without_projects(&self) -> Result<(), Error> {
+        if self.role.threshold.get() == self.keys.len() as u64 {
+            return Ok(());
+        }
+        Err(Error::Keys(
+            "a repository of projects that starts without a target holds no threshold for the \
+             first project; all keys of bins have to sign"
+                .to_owned(),
+        ))
+    }
+
     fn delegations(&self, roles: DelegatedRoles) -> Delegations {
         Delegations { keys: self.keys.clone(), roles, extra: Default::default() }
     }

@@ -18,6 +18,7 @@
 //!     layout: Layout { delegation, snapshot: SnapshotForm::Versions },
 //!     lifetimes: Lifetimes::default(),
 //!     ladder: None,
+//!     signers: Default::default(),
 //! };
 //! let folder = tempfile::tempdir()?;
 //! let now = "2026-11-22T00:00:00Z".parse()?;
@@ -48,8 +49,10 @@ mod prune;
 mod publish;
 mod rehearsal;
 mod repository;
+mod rotate;
 pub mod settings;
 pub mod show;
+mod signer;
 pub mod targets;
 
 pub use commit::Published;
@@ -58,8 +61,12 @@ pub use error::Error;
 pub use init::NewRepository;
 pub use keyring::{KeyRequest, Keyring};
 pub use mirror::{ChangedDocument, Mirror, OpenBundle, changed_documents};
-pub use plan::{Counts, Plan, Summary};
+pub use plan::{Counts, Plan, Summary, Waiting};
 pub use progress::{Event, Progress, Stage};
 pub use prune::{PrunePlan, Pruner};
 pub use publish::{Input, Publisher, Refresh};
 pub use repository::Repository;
+pub use rotate::{
+    DocumentStatus, Done, Imported, KeyStatus, NewKeys, Quorum, RotateRequest, Rotated, Rotation,
+    RotationStep, Rotator,
+};

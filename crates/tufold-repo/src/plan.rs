@@ -3,8 +3,8 @@
 use serde::Serialize;
 use tufold_meta::names::meta_name;
 use tufold_meta::{
-    MetaFile, Role, RoleKeys, SPEC_VERSION, Snapshot, TargetFile, Targets, Time, Version,
-    write_targets,
+    MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Snapshot, TargetFile, Targets, Time,
+    Version, write_targets,
 };
 
 use crate::settings::{Lifetimes, RoleKind};
@@ -26,6 +26,18 @@ pub struct Plan {
     pub(crate) timestamp: TimestampPlan,
     /// When every document's expiry is to be looked at again, if this publish looked at them.
     pub(crate) next_sweep: Option<Time>,
+    pub(crate) waiting: Vec<Waiting>,
+}
+
+/// A document that is due to be signed again, by a rotation and not by a publish.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Waiting {
+    /// Whose document it is.
+    pub role: RoleKind,
+    /// When clients refuse it.
+    pub expires: Time,
+    /// What to run.
+    pub command: String,
 }
 
 /// The timestamp to be written.
@@ -49,6 +61,8 @@ pub(crate) struct RolePlan {
     pub(crate) listed: Vec<Target>,
     pub(crate) counts: Counts,
     pub(crate) why: Why,
+    /// The signatures of just this version, if they were gathered before.
+    pub(crate) signatures: Option<Vec<Signature>>,
 }
 
 /// Why a role is written.
@@ -85,6 +99,9 @@ pub struct Summary {
     pub snapshot_version: Option<u64>,
     /// The version of the timestamp, if one is written.
     pub timestamp_version: Option<u64>,
+    /// What is due to be signed again and was left, for its keys are elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
 }
 
 impl Plan {
@@ -105,6 +122,7 @@ impl Plan {
             resigned: self.roles.iter().filter(|role| role.why == Why::Expiry).count() as u64,
             snapshot_version: self.snapshot.as_ref().map(|snapshot| snapshot.version.get()),
             timestamp_version: (!self.is_empty()).then(|| self.timestamp.version.get()),
+            waiting: self.waiting.clone(),
         }
     }
 }
@@ -127,7 +145,8 @@ impl RolePlan {
             extra: Default::default(),
         };
         let counts = Counts { added: listed.len() as u64, ..Counts::default() };
-        Self { role, keys: keys.clone(), document, listed, counts, why: Why::Content }
+        let keys = keys.clone();
+        Self { role, keys, document, listed, counts, why: Why::Content, signatures: None }
     }
 
     /// The next version of a role that is published.
@@ -142,7 +161,8 @@ impl RolePlan {
         document.version = document.version.next();
         document.expires = lifetimes.expiry(RoleKind::of_targets_role(&role), now);
         let why = if counts.is_zero() { Why::Expiry } else { Why::Content };
-        Self { role, keys: keys.clone(), document, listed: Vec::new(), counts, why }
+        let (keys, listed) = (keys.clone(), Vec::new());
+        Self { role, keys, document, listed, counts, why, signatures: None }
     }
 
     /// The canonical bytes of the document at its version.

@@ -1,8 +1,10 @@
 //! `private/`: the publisher's side of a repository, which is never served.
 //!
 //! ```text
-//! keys/<kind>-<key id>.pem   private keys, PKCS#8, mode 0600
-//! settings.toml       layout and lifetimes
+//! keys/<kind>-<key id>.pem   private keys, PKCS#8, mode 0600; public ones of keys that are elsewhere
+//! retired/            keys that no role names any more
+//! settings.toml       layout, lifetimes, and programs that sign
+//! rotation.json       the documents of a rotation that is not finished, with their signatures so far
 //! root.json           the root that the publisher trusts; it pins public/ to these keys
 //! history.tsv         snapshot version and time of every publish, for prune
 //! sweep               when every document's expiry is to be looked at again
@@ -10,17 +12,21 @@
 //! lock                held by the one writer
 //! ```
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use tufold_meta::names::METADATA_FOLDER;
-use tufold_meta::{Time, Version};
+use tufold_meta::{KeyId, Time, Version};
 use tufold_store::{DirectoryStore, Store as _};
 
 use crate::error::Error;
 use crate::keyring::{KeyPlan, Keyring};
 use crate::settings::Settings;
 
+const KEYS: &str = "keys";
+const RETIRED: &str = "retired";
+const ROTATION: &str = "rotation.json";
 const SETTINGS: &str = "settings.toml";
 const ROOT: &str = "root.json";
 const HISTORY: &str = "history.tsv";
@@ -29,6 +35,8 @@ const SWEEP: &str = "sweep";
 /// Private files are small; more is damage. The history grows by some 30 bytes a publish.
 const MAX_LEN_BYTES: u64 = 1 << 20;
 const MAX_HISTORY_LEN_BYTES: u64 = 1 << 30;
+/// It holds a targets role, which in some forms lists every target.
+const MAX_ROTATION_LEN_BYTES: u64 = crate::repository::MAX_DOCUMENT_LEN_BYTES;
 
 /// The folder `private/` of a repository.
 #[derive(Debug)]
@@ -53,6 +61,11 @@ impl Private {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let store = DirectoryStore::open_private(path)?;
         Ok(Self { path: path.to_owned(), store })
+    }
+
+    /// The folder of the repository.
+    pub(crate) fn repository_path(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Where old versions are packed.
@@ -92,14 +105,53 @@ impl Private {
     }
 
     pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
-        Keyring::read(&self.path.join("keys"))
+        Keyring::read(&self.path.join(KEYS), &self.settings()?.signers)
     }
 
     pub(crate) fn set_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
         for (name, pem) in plan.files()? {
-            self.store.replace(&format!("keys/{name}"), pem.as_bytes())?;
+            self.store.replace(&format!("{KEYS}/{name}"), pem.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Puts the keys aside that are not `named`, and says which. Nothing signs with them again.
+    pub(crate) fn retire_keys(&self, named: &BTreeSet<KeyId>) -> Result<Vec<String>, Error> {
+        let mut retired = Vec::new();
+        for entry in self.store.list(&format!("{KEYS}/"))? {
+            let name = entry.name.strip_prefix(KEYS).and_then(|name| name.strip_prefix('/'));
+            let stem = name.and_then(|name| name.strip_suffix(".pem"));
+            let id = stem.and_then(|stem| stem.split_once('-')).map(|(_, id)| id.to_owned());
+            let (Some(name), Some(id)) = (name, id) else { continue };
+            if named.contains(&KeyId::from(id)) {
+                continue;
+            }
+            if let Some(pem) = self.store.get(&entry.name, MAX_LEN_BYTES)? {
+                self.store.replace(&format!("{RETIRED}/{name}"), &pem)?;
+                self.store.remove(&entry.name)?;
+                retired.push(name.to_owned());
+            }
+        }
+        Ok(retired)
+    }
+
+    /// The rotation that is not finished, if there is one.
+    pub(crate) fn rotation(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.store.get(ROTATION, MAX_ROTATION_LEN_BYTES)?)
+    }
+
+    pub(crate) fn set_rotation(&self, bytes: &[u8]) -> Result<(), Error> {
+        Ok(self.store.replace(ROTATION, bytes)?)
+    }
+
+    pub(crate) fn remove_rotation(&self) -> Result<(), Error> {
+        self.store.remove(ROTATION)?;
+        Ok(self.store.sync()?)
+    }
+
+    /// The note of the rotation is not what it should be.
+    pub(crate) fn bad_rotation(&self, problem: String) -> Error {
+        self.bad(ROTATION, problem)
     }
 
     pub(crate) fn root(&self) -> Result<Option<Vec<u8>>, Error> {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rayon::prelude::*;
 use tufold_delta::Ladder;
 use tufold_meta::names::Advertised;
-use tufold_meta::{DelegatedRoles, Targets, Time};
+use tufold_meta::{DelegatedRoles, Root, Targets, Time};
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published, advertisement};
@@ -15,8 +15,8 @@ use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::init::{delegate, group_by_bin, project_selector};
 use crate::keyring::Keyring;
-use crate::layout::{BINS, Delegation};
-use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Why, is_listed, next_snapshot};
+use crate::layout::{BINS, BinKeys, Delegation};
+use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Waiting, Why, is_listed, next_snapshot};
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State};
@@ -67,9 +67,9 @@ impl FromStr for Refresh {
 
 /// The one writer of a repository.
 pub struct Publisher {
-    repository: Repository,
-    state: State,
-    keyring: Keyring,
+    pub(crate) repository: Repository,
+    pub(crate) state: State,
+    pub(crate) keyring: Keyring,
     _lock: tufold_store::Lock,
 }
 
@@ -127,6 +127,7 @@ impl Publisher {
         let lifetimes = self.repository.settings.lifetimes;
         let all = refresh.contains(&Refresh::All);
         let idle = matches!(input, Input::Nothing);
+        let waiting = self.waiting(now)?;
         let sweep_due = self.repository.private.sweep_due()?;
         let sweep = idle || sweep_due.is_none_or(|due| due <= now);
 
@@ -184,11 +185,48 @@ impl Publisher {
                 other_meta: timestamp.other_meta.clone(),
             },
             next_sweep,
+            waiting,
         })
+    }
+
+    /// The documents that are due to be signed again but that a publish cannot, or does not, sign;
+    /// an error if that can no longer wait.
+    fn waiting(&self, now: Time) -> Result<Vec<Waiting>, Error> {
+        let lifetimes = &self.repository.settings.lifetimes;
+        let repository = self.repository.private.repository_path();
+        let mut waiting = Vec::new();
+        for (role, expires) in [
+            (RoleKind::Root, self.state.root.expires),
+            (RoleKind::Targets, self.state.targets.expires),
+        ] {
+            let held = self.keyring.reaches(&self.state.root.roles[role.name()]);
+            // A publish signs targets that it can sign, and no root.
+            if !lifetimes.is_due(role, expires, now) || (held && role == RoleKind::Targets) {
+                continue;
+            }
+            let export = if held { "" } else { " --export DIR" };
+            let command =
+                format!("tufold rotate {} --role {role} --keep-keys{export}", repository.display());
+            if !held && lifetimes.is_urgent(role, expires, now) {
+                return Err(Error::Offline { role: role.to_string(), expires, command });
+            }
+            waiting.push(Waiting { role, expires, command });
+        }
+        Ok(waiting)
     }
 
     /// Writes a plan; an empty one writes nothing that is published.
     pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
+        self.write(plan, None, progress)
+    }
+
+    /// Writes a plan; what the root signs for is signed by the keys of the next root as well.
+    pub(crate) fn write(
+        &self,
+        plan: Plan,
+        next_root: Option<&Root>,
+        progress: Progress<'_>,
+    ) -> Result<Published, Error> {
         let private = &self.repository.private;
         let (now, next_sweep) = (plan.now, plan.next_sweep);
         // A history that cannot be added to must be found before anything is published.
@@ -196,6 +234,7 @@ impl Publisher {
         private.remove_temporary()?;
         let public = &*self.repository.public;
         let mut committer = self.committer(public, progress);
+        committer.next_root = next_root;
         let ladder = self.repository.settings.ladder;
         committer.deltas = ladder
             .map(|ladder| DeltaWriter::new(public, Bases::new(public, private.store()), ladder));
@@ -227,6 +266,7 @@ impl Publisher {
             store,
             keyring: &self.keyring,
             root: &self.state.root,
+            next_root: None,
             form: self.repository.settings.layout.snapshot,
             ladder: self.repository.settings.ladder,
             deltas: None,
@@ -326,7 +366,11 @@ impl Publisher {
         };
         let due = match work.resign {
             Resign::Now => true,
-            Resign::IfDue => lifetimes.is_due(kind, document.expires, now),
+            // What cannot be signed waits (see `waiting`), unless it changes.
+            Resign::IfDue => {
+                lifetimes.is_due(kind, document.expires, now)
+                    && (kind != RoleKind::Targets || self.keyring.reaches(keys))
+            }
         };
         let due_at = lifetimes.due_at(kind, document.expires);
         let (counts, listed) = match work.content {
@@ -365,32 +409,12 @@ impl Publisher {
                 .collect::<Result<_, _>>()?,
             Content::Same => Vec::new(),
         };
-        let keys = self.bin_keys()?;
+        let keys = BinKeys::of(&self.state.targets)?.role;
         let plan = (!rows.is_empty()).then(|| RolePlan::first(role, &keys, lifetimes, now, rows));
         Ok(Planned {
             plan,
             due_at: lifetimes.due_at(RoleKind::Bins, lifetimes.expiry(RoleKind::Bins, now)),
         })
-    }
-
-    /// The keys that a new project's role gets: those that all delegated roles share.
-    fn bin_keys(&self) -> Result<tufold_meta::RoleKeys, Error> {
-        let delegations = self.state.targets.delegations.as_ref();
-        let first = delegations.and_then(|delegations| match &delegations.roles {
-            DelegatedRoles::List(roles) => roles.first().map(|role| role.keys.clone()),
-            DelegatedRoles::Succinct(succinct) => Some(succinct.keys.clone()),
-        });
-        match (first, delegations) {
-            (Some(keys), _) => Ok(keys),
-            // Before the first project, the keys that the delegations hold are the ones.
-            (None, Some(delegations)) => {
-                let ids: Vec<_> = delegations.keys.keys().cloned().collect();
-                let threshold = std::num::NonZeroU64::new(ids.len() as u64);
-                tufold_meta::RoleKeys::new(ids, threshold.unwrap_or(std::num::NonZeroU64::MIN))
-                    .map_err(Error::Keys)
-            }
-            (None, None) => Err(Error::damaged("targets.json", "delegates to no role")),
-        }
     }
 
     /// In the forms with a role a project: delegates to new projects and, where every path is

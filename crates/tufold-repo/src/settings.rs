@@ -1,11 +1,12 @@
 //! What the publisher decided once: layout and lifetimes, kept in `private/settings.toml`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tufold_delta::Ladder;
-use tufold_meta::Time;
+use tufold_meta::{KeyId, Time};
 
 use crate::layout::{Delegation, Layout, LayoutError};
 
@@ -192,14 +193,44 @@ impl Lifetimes {
         expires.minus_seconds(self.of(kind).seconds() / 2)
     }
 
+    /// Whether a document of this kind is so near its expiry that nothing may be put before it:
+    /// when an eighth of its lifetime is left.
+    pub fn is_urgent(&self, kind: RoleKind, expires: Time, now: Time) -> bool {
+        expires.minus_seconds(self.of(kind).seconds() / 8) < now
+    }
+
     /// Whether a publish at `now` signs a document of this kind again.
     pub fn is_due(&self, kind: RoleKind, expires: Time, now: Time) -> bool {
         self.due_at(kind, expires) < now
     }
 }
 
+/// A program that signs for a key whose private half it has, or can reach.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignerSettings {
+    /// The program and its arguments, with spaces between them. No shell reads it. It gets the
+    /// message on standard input, and `TUFOLD_ROLE`, `TUFOLD_KEY_ID` and `TUFOLD_SCHEME` in its
+    /// environment; it prints the signature, raw or in hex.
+    pub command: String,
+    /// How long it may take.
+    #[serde(default = "SignerSettings::default_timeout")]
+    pub timeout: Lifetime,
+}
+
+impl SignerSettings {
+    /// A program that may take half a minute.
+    pub fn new(command: String) -> Self {
+        Self { command, timeout: Self::default_timeout() }
+    }
+
+    fn default_timeout() -> Lifetime {
+        Lifetime(30)
+    }
+}
+
 /// The settings of a repository.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// How targets are spread over roles.
     pub layout: Layout,
@@ -207,6 +238,8 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// Which deltas are kept; `None` for none.
     pub ladder: Option<Ladder>,
+    /// The programs that sign, by key id.
+    pub signers: BTreeMap<KeyId, SignerSettings>,
 }
 
 /// A ladder, or `off`, as flags and settings have it.
@@ -223,6 +256,8 @@ struct SettingsFile {
     layout: LayoutTable,
     expires: Lifetimes,
     deltas: DeltaTable,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    signers: BTreeMap<KeyId, SignerSettings>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -252,6 +287,7 @@ impl Settings {
             deltas: DeltaTable {
                 ladder: self.ladder.map_or("off".to_owned(), |ladder| ladder.to_string()),
             },
+            signers: self.signers.clone(),
         };
         toml::to_string(&file).expect("a table of strings and numbers is TOML")
     }
@@ -268,6 +304,7 @@ impl Settings {
             },
             lifetimes: file.expires,
             ladder: parse_ladder(&file.deltas.ladder)?,
+            signers: file.signers,
         })
     }
 }
@@ -288,12 +325,17 @@ mod tests {
             },
             lifetimes: Lifetimes::default(),
             ladder: Some(Ladder::default()),
+            signers: BTreeMap::new(),
         };
         settings.lifetimes.set(RoleKind::Bins, "1d 12h".parse().unwrap());
-        assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
+        assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings.clone()));
         settings.layout.delegation = Delegation::Flat;
         settings.ladder = None;
-        assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings));
+        let signer = SignerSettings::new("kms sign --key 7".to_owned());
+        settings.signers.insert(KeyId::from("ab".to_owned()), signer);
+        assert_eq!(Settings::from_toml(&settings.to_toml()), Ok(settings.clone()));
+        let shorter = settings.to_toml().replace("timeout = \"30s\"\n", "");
+        assert_eq!(Settings::from_toml(&shorter), Ok(settings.clone()));
         let wrong = settings.to_toml().replace("flat", "round");
         assert!(Settings::from_toml(&wrong).unwrap_err().contains("`round`"));
     }

@@ -8,7 +8,7 @@ use tufold_repo::targets::{Source, read_targets};
 use tufold_repo::{KeyRequest, NewRepository, Published};
 
 use crate::bars;
-use crate::cmd::{Now, of_kind};
+use crate::cmd::{Now, named_command, of_kind, signers};
 use crate::output::{Exit, Out, bytes, count};
 
 /// Make a signed TUF repository from a list of targets
@@ -42,10 +42,18 @@ pub(crate) struct Args {
     /// `bins=90d`
     #[arg(long, value_name = "ROLE=TIME", value_parser = of_kind::<Lifetime>)]
     expires: Vec<(RoleKind, Lifetime)>,
-    /// A folder with private keys in PEM, `<role>.pem` and `<role>-<any>.pem` for each of root,
-    /// targets, bins, snapshot and timestamp; without it, Ed25519 keys are made
+    /// A folder with keys in PEM, `<role>.pem` and `<role>-<any>.pem` for each of root, targets,
+    /// bins, snapshot and timestamp; without it, Ed25519 keys are made. A public key stands for a
+    /// private one that is elsewhere
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    /// A program that signs for the public key NAME.pem in --keys, as in `timestamp-kms=kms-sign 7`: the message is on its standard
+    /// input, and it prints the signature, raw or in hex
+    #[arg(long, value_name = "NAME=CMD", value_parser = named_command, requires = "keys")]
+    signer: Vec<(String, String)>,
+    /// How long a program may take to sign
+    #[arg(long, value_name = "TIME", default_value = "30s", requires = "signer")]
+    signer_timeout: Lifetime,
     /// How many keys are made for a kind of role
     #[arg(long, value_name = "ROLE=N", value_parser = of_kind::<u64>)]
     key_count: Vec<(RoleKind, u64)>,
@@ -72,11 +80,12 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     }
     let layout = Layout { delegation, snapshot: args.snapshot };
     let ladder = parse_ladder(&args.deltas).map_err(anyhow::Error::msg)?;
-    let settings = Settings { layout, lifetimes, ladder };
+    let settings = Settings { layout, lifetimes, ladder, signers: Default::default() };
     let request = KeyRequest {
         folder: args.keys,
         counts: args.key_count.into_iter().collect(),
         thresholds: args.threshold.into_iter().collect(),
+        signers: signers(args.signer, args.signer_timeout),
     };
     let repository = NewRepository::prepare(&args.repo, settings, &request, now)?;
     let list = read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"))?;
@@ -140,4 +149,12 @@ pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> st
         }
     }
     writeln!(out, "files      {}", count(*files))
+}
+
+/// What is due to be signed again by a rotation, a line each.
+pub(crate) fn waiting(published: &Published, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    published.summary.waiting.iter().try_for_each(|waiting| {
+        let (role, expires, command) = (waiting.role, waiting.expires, &waiting.command);
+        writeln!(out, "{role} expires at {expires}: {command}")
+    })
 }

@@ -8,7 +8,7 @@ use tufold_repo::{Input, Publisher, Refresh};
 
 use crate::bars;
 use crate::cmd::Now;
-use crate::cmd::init::written;
+use crate::cmd::init::{waiting, written};
 use crate::output::{Exit, Out};
 
 /// Publish changes, and sign again what is near its expiry
@@ -72,10 +72,12 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     };
     out.result(&published, |out| {
         if published.files == 0 {
-            return writeln!(out, "{path} needs nothing");
+            writeln!(out, "{path} needs nothing")?;
+            return waiting(&published, out);
         }
         writeln!(out, "{} {path}", if args.dry_run { "would publish" } else { "published" })?;
-        written(&published, out)
+        written(&published, out)?;
+        waiting(&published, out)
     })?;
     Ok(Exit::Yes)
 }

@@ -12,7 +12,7 @@ pub fn repository() -> Result<Repository, Box<dyn std::error::Error>> {
     let list = read_targets(Source::new("list.tsv", list.as_bytes()), &|_| ())?;
     let delegation = Delegation::from_parts("bins-succinct", Some(4))?;
     let layout = Layout { delegation, snapshot: SnapshotForm::Versions };
-    let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder: None };
+    let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder: None, signers: Default::default() };
     let folder = tempfile::tempdir()?;
     let now = "2026-11-22T00:00:00Z".parse()?;
     let path = folder.path().join("repo");
