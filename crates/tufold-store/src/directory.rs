@@ -103,6 +103,25 @@ impl DirectoryStore {
         &self.root
     }
 
+    /// Opens an object for reading, for whoever wants less than the whole of it; `None` if there is none. What
+    /// replaces the object later does not change what is read here.
+    ///
+    /// # Errors
+    /// As [`Store::get`], but never [`Error::TooLarge`].
+    pub fn open_file(&self, name: &str) -> Result<Option<(File, Metadata)>, Error> {
+        check_name(name)?;
+        if !self.has_folders(name)? {
+            return Ok(None);
+        }
+        let path = self.path(name);
+        let Found::File(_) = find(&path, "file")? else { return Ok(None) };
+        let Some(file) = unless_gone(open_plain(&path)).map_err(Error::io("open", &path))? else {
+            return Ok(None);
+        };
+        let metadata = file.metadata().map_err(Error::io("open", &path))?;
+        Ok(Some((file, metadata)))
+    }
+
     /// Removes what crashed calls of [`Store::replace`] left in the folder `prefix`, not in those
     /// below it. The caller makes sure that no other writer is at work.
     ///
@@ -247,25 +266,17 @@ impl DirectoryStore {
 
 impl Store for DirectoryStore {
     fn get(&self, name: &str, max_len_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        check_name(name)?;
-        let path = self.path(name);
-        if !self.has_folders(name)? {
-            return Ok(None);
-        }
-        let Found::File(metadata) = find(&path, "file")? else { return Ok(None) };
+        let Some((file, metadata)) = self.open_file(name)? else { return Ok(None) };
         let too_large =
             |len_bytes| Error::TooLarge { name: name.to_owned(), len_bytes, max_len_bytes };
         if metadata.len() > max_len_bytes {
             return Err(too_large(metadata.len()));
         }
-        let Some(file) = unless_gone(open_plain(&path)).map_err(Error::io("open", &path))? else {
-            return Ok(None);
-        };
-        // It may have been replaced since by a longer one.
+        // Whoever has the file open may still be writing it.
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
         file.take(max_len_bytes.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(Error::io("read", &path))?;
+            .map_err(Error::io("read", &self.path(name)))?;
         let len_bytes = bytes.len() as u64;
         if len_bytes > max_len_bytes { Err(too_large(len_bytes)) } else { Ok(Some(bytes)) }
     }
