@@ -45,7 +45,7 @@ pub use dir::import_dir;
 pub use error::{LineError, ListError, NameError};
 pub use read::{read_changes, read_targets};
 pub use source::{Compression, MAX_LINE_BYTES, Source};
-pub use synth::{Project, Projects, Synth, read_projects};
+pub use synth::{Project, Projects, Random, Synth, read_projects};
 pub use write::Draft;
 
 /// Called now and then, from any thread, with the number of rows or files done so far.

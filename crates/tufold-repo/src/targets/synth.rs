@@ -21,7 +21,8 @@ mod random;
 mod version;
 
 use package::{Package, page};
-use random::{Random, Stream};
+pub use random::Random;
+use random::Stream;
 
 /// The header of a list of projects.
 const PROJECTS_HEADER: &str = "name\tversion\tmonth\trank";

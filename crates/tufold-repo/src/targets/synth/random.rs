@@ -13,7 +13,7 @@ pub(super) enum Stream {
 /// SplitMix64 (Steele, Lea and Flood, 2014): eight lines that will never change, where a crate's
 /// next release might. It jumps to any stream at once, which lets every project have its own.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 /// 2^64 divided by the golden ratio.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -25,13 +25,20 @@ impl Random {
         Self(mix(stream.wrapping_add(index as u64)))
     }
 
-    pub(super) const fn next(&mut self) -> u64 {
+    /// The generator of one thing that numbers name: of a seed, an index, and so on.
+    pub fn of(names: &[u64]) -> Self {
+        Self(names.iter().fold(0, |state, &name| mix(state.wrapping_add(STEP) ^ mix(name))))
+    }
+
+    /// The next 64 bits.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
     /// A number below `end`, or 0 if `end` is. The bias is `end` / 2^64.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         let wide = u128::from(self.next()) * u128::from(end);
         u64::try_from(wide >> 64).unwrap_or(0)
     }
@@ -46,7 +53,8 @@ impl Random {
         self.below(100) < percent
     }
 
-    pub(super) fn bytes(&mut self) -> [u8; 32] {
+    /// The next 256 bits.
+    pub fn bytes(&mut self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_exact_mut(8) {
             chunk.copy_from_slice(&self.next().to_le_bytes());
