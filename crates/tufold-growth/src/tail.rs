@@ -1,0 +1,149 @@
+//! Who gets how much: shares that fall with the rank as a power of it (Zipf's law).
+
+use crate::math;
+
+/// Shares of `len` ranks: rank^-e, for an exponent e in quarters, so that square roots suffice and every machine has
+/// the same bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tail {
+    len: u64,
+    quarters: u32,
+}
+
+/// Up to here the sums go rank by rank.
+const EXACT: u64 = 2_000;
+
+impl Tail {
+    pub(crate) fn new(len: u64, exponent: f64) -> Self {
+        Self { len, quarters: u32::try_from(math::round(exponent * 4.0)).unwrap_or(0) }
+    }
+
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
+
+    /// The weight of a rank, from 1.
+    fn weight(self, rank: f64) -> f64 {
+        let root = rank.sqrt().sqrt();
+        1.0 / (0..self.quarters).fold(1.0, |power, _| power * root)
+    }
+
+    /// The sum of `value` of each rank's weight: exact at first, then by stretches of ranks that are 2 % apart.
+    fn sum(self, value: impl Fn(f64) -> f64) -> f64 {
+        let mut sum: f64 = (1..=self.len.min(EXACT)).map(|r| value(self.weight(r as f64))).sum();
+        let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
+        while from < end {
+            let to = (from * 1.02).min(end);
+            sum += (to - from) * value(self.weight((from * to).sqrt()));
+            from = to;
+        }
+        sum
+    }
+
+    /// The sum of `value` of each rank's share of the whole.
+    pub(crate) fn sum_of_shares(self, value: impl Fn(f64) -> f64) -> f64 {
+        let whole = self.sum(|weight| weight);
+        self.sum(|weight| value(weight / whole))
+    }
+
+    /// How many different ranks so many draws meet: the sum of 1 - (1 - share)^draws.
+    pub(crate) fn distinct(self, draws: f64) -> f64 {
+        self.sum_of_shares(|share| -(draws * (-share).ln_1p()).exp_m1())
+    }
+
+    /// The mean of `value(share here, share there)` over `draws` different ranks drawn by this tail, where `other` has
+    /// the same ranks.
+    pub(crate) fn mean_over_draws(
+        self,
+        draws: f64,
+        other: Self,
+        value: impl Fn(f64) -> f64,
+    ) -> f64 {
+        // Drawing until `draws` are different takes so many tries.
+        let (mut low, mut high) = (draws, draws * 2.0);
+        while self.distinct(high) < draws && high < draws * 1e9 {
+            high *= 2.0;
+        }
+        for _ in 0..60 {
+            let middle = (low + high) / 2.0;
+            if self.distinct(middle) < draws { low = middle } else { high = middle }
+        }
+        let tries = (low + high) / 2.0;
+        let (whole, there) = (self.sum(|weight| weight), other.sum(|weight| weight));
+        // The weight of a rank there follows from the rank, and that from the weight here only if it falls; so ranks are
+        // gone through anew.
+        let is_in = |rank: f64| {
+            let share = self.weight(rank) / whole;
+            -(tries * (-share).ln_1p()).exp_m1()
+        };
+        let mut sums = (0.0, 0.0);
+        let mut add = |count: f64, rank: f64| {
+            let chance = count * is_in(rank);
+            sums.0 += chance;
+            sums.1 += chance * value(other.weight(rank) / there);
+        };
+        (1..=self.len.min(EXACT)).for_each(|rank| add(1.0, rank as f64));
+        let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
+        while from < end {
+            let to = (from * 1.02).min(end);
+            add(to - from, (from * to).sqrt());
+            from = to;
+        }
+        sums.1 / sums.0.max(f64::MIN_POSITIVE)
+    }
+
+    /// The running sums of the weights, for draws.
+    pub(crate) fn table(self) -> Table {
+        let ends = (1..=self.len).scan(0.0, |sum, rank| {
+            *sum += self.weight(rank as f64);
+            Some(*sum)
+        });
+        Table { ends: ends.collect() }
+    }
+}
+
+/// Running sums, in which a draw finds its rank.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    ends: Vec<f64>,
+}
+
+impl Table {
+    /// The share of the ranks before `rank`, from 0 to 1.
+    pub(crate) fn before(&self, rank: usize) -> f64 {
+        let whole = self.ends.last().copied().unwrap_or(1.0);
+        if rank == 0 { 0.0 } else { self.ends[rank - 1] / whole }
+    }
+
+    /// The rank, from 0, on which a draw falls.
+    pub(crate) fn draw(&self, random: &mut tufold_repo::targets::Random) -> u64 {
+        let unit = (random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let point = unit * self.ends.last().copied().unwrap_or(0.0);
+        self.ends.partition_point(|&end| end <= point).min(self.ends.len().saturating_sub(1)) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_of_ranks_sum_to_what_ranks_do() {
+        for exponent in [0.0, 0.5, 0.75, 1.0, 2.0] {
+            let tail = Tail::new(300_000, exponent);
+            let exact: f64 = tail.table().ends.last().copied().unwrap();
+            let sum = tail.sum(|weight| weight);
+            assert!((sum / exact - 1.0).abs() < 1e-4, "{exponent}: {sum} is not {exact}");
+        }
+    }
+
+    #[test]
+    fn draws_meet_as_many_ranks_as_expected() {
+        let tail = Tail::new(5_000, 0.75);
+        let (table, mut random) = (tail.table(), tufold_repo::targets::Random::of(&[1]));
+        let met: std::collections::HashSet<u64> =
+            (0..4_000).map(|_| table.draw(&mut random)).collect();
+        let expected = tail.distinct(4_000.0);
+        assert!((met.len() as f64 / expected - 1.0).abs() < 0.03, "{} {expected}", met.len());
+    }
+}
