@@ -2,6 +2,7 @@
 //! a snapshot filled in from rebuilt files. `PROTOCOL.md` specifies each.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::cjson::{self, CanonicalObject, ObjectCopy, unescape};
 use crate::{BundleError, Digest, Version};
@@ -67,6 +68,47 @@ pub(crate) fn listed(signed: CanonicalObject<'_>) -> Result<Vec<Listed<'_>>, Bun
         Some(Listed { raw_key: entry.raw_key, role, version, file })
     };
     meta.entries().map(entry).collect::<Option<_>>().ok_or(BundleError::Damaged(NO_SNAPSHOT))
+}
+
+/// How often what a snapshot lists changed until then: what tells a reader how much to expect of the
+/// next step.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    /// How many files are listed.
+    pub files: u64,
+    /// The sum of their versions.
+    pub versions: u64,
+    /// Whether any entry lists hashes, which change with each version.
+    pub has_hashes: bool,
+}
+
+impl Tally {
+    /// Counts what a canonical snapshot lists; `None` if it is no snapshot. The bytes are what
+    /// [`canonical_parts`](crate::canonical_parts) gave.
+    pub fn of(snapshot: &[u8]) -> Option<Self> {
+        let mut tally = Self::default();
+        for entry in CanonicalObject::checked_before(snapshot)?.object("meta")?.entries() {
+            let file = CanonicalObject::of(entry)?;
+            tally.files += 1;
+            tally.versions = tally.versions.saturating_add(file.number("version")?);
+            tally.has_hashes |= file.get("hashes").is_some();
+        }
+        Some(tally)
+    }
+}
+
+/// The roles that a canonical snapshot lists, with their versions; `None` if it is no snapshot. The
+/// bytes are what [`canonical_parts`](crate::canonical_parts) gave.
+pub fn listed_versions(snapshot: &[u8]) -> Option<BTreeMap<String, Version>> {
+    let entries = listed(CanonicalObject::checked_before(snapshot)?).ok()?;
+    let role = |entry: Listed<'_>| Some((entry.role?, Version::new(entry.version)?));
+    Some(entries.into_iter().filter_map(role).collect())
+}
+
+/// The version of a canonical `signed`, as [`canonical_parts`](crate::canonical_parts) gave it;
+/// `None` if it has none.
+pub fn version_of(signed: &[u8]) -> Option<Version> {
+    Version::new(CanonicalObject::checked_before(signed)?.number("version")?)
 }
 
 /// A snapshot in which the roles that `rebuilt` knows have the version of their new file and, where
@@ -223,6 +265,26 @@ mod tests {
             assert!(fill_in(bytes.as_bytes(), |_| None).is_err(), "{bytes}");
         }
         assert_eq!(fill_in(br#"{"meta":{}}"#, |_| None).unwrap(), br#"{"meta":{}}"#);
+    }
+
+    #[test]
+    fn counts_what_is_listed() {
+        let meta = r#""a.json":{"version":7},"b.json":{"hashes":{},"version":3}"#;
+        let tally = Tally { files: 2, versions: 10, has_hashes: true };
+        assert_eq!(Tally::of(&snapshot(meta)), Some(tally));
+        assert_eq!(Tally::of(&snapshot("")), Some(Tally::default()));
+        for bytes in ["", "{}", r#"{"meta":{"a.json":{}}}"#, r#"{"meta":{"a.json":1}}"#] {
+            assert_eq!(Tally::of(bytes.as_bytes()), None, "{bytes}");
+        }
+        let versions = listed_versions(&snapshot(meta)).unwrap();
+        assert_eq!(
+            versions.into_iter().map(|(role, v)| (role, v.get())).collect::<Vec<_>>(),
+            [("a".to_owned(), 7), ("b".to_owned(), 3)]
+        );
+        assert_eq!(listed_versions(b"{}"), None);
+        assert_eq!(version_of(&snapshot(meta)), Version::new(7));
+        assert_eq!(version_of(b"{}"), None);
+        assert_eq!(version_of(br#"{"version":0}"#), None);
     }
 
     #[test]

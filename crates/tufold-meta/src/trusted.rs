@@ -303,6 +303,12 @@ impl TrustedSet {
         Ok(new)
     }
 
+    /// The key ids by which the role at the end of `chain` will be verified, in the delegator's order.
+    /// `None` if its delegator was not accepted, or does not delegate to it.
+    pub fn keyids_of(&self, chain: &RoleChain) -> Option<&[KeyId]> {
+        self.keys_of(chain).ok().map(|(_, role, _)| role.keyids.as_slice())
+    }
+
     /// The keys that have to sign the role at the end of `chain`, and the file that says so.
     fn keys_of(
         &self,

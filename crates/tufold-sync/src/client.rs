@@ -14,6 +14,14 @@ pub struct Client {
     pub(crate) cache: Cache,
     pub(crate) source: Source,
     pub(crate) limits: Limits,
+    pub(crate) deltas: Deltas,
+}
+
+/// Whether a client takes deltas.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Deltas {
+    WhenAdvertised,
+    Never,
 }
 
 /// Where the documents of a repository are.
@@ -21,6 +29,8 @@ pub(crate) struct Source {
     pub(crate) fetch: Box<dyn Fetch>,
     /// Below the source; empty, or with a slash at its end.
     pub(crate) metadata_folder: String,
+    /// What holds `deltas/`: the folder around the metadata. Empty, or with a slash at its end.
+    pub(crate) base_folder: String,
 }
 
 impl Client {
@@ -33,7 +43,8 @@ impl Client {
         Self::with_source(cache, open_source(source, &limits)?, "metadata/", limits)
     }
 
-    /// As [`Client::open`] with any source; `metadata_folder` is empty or ends with a slash.
+    /// As [`Client::open`] with any source; `metadata_folder` is empty or ends with a slash. Deltas
+    /// are looked for beside it, so there are none if it is empty.
     ///
     /// # Errors
     /// [`Error::Cache`].
@@ -43,8 +54,24 @@ impl Client {
         metadata_folder: &str,
         limits: Limits,
     ) -> Result<Self, Error> {
-        let source = Source { fetch, metadata_folder: metadata_folder.to_owned() };
-        Ok(Self { cache: Cache::open(cache)?, source, limits })
+        let inner = metadata_folder.strip_suffix('/').unwrap_or("");
+        let base_folder = inner.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let slash = if base_folder.is_empty() { "" } else { "/" };
+        let source = Source {
+            fetch,
+            metadata_folder: metadata_folder.to_owned(),
+            base_folder: format!("{base_folder}{slash}"),
+        };
+        // Without a folder of its own, the metadata's neighbours are out of the source's reach.
+        let deltas =
+            if metadata_folder.is_empty() { Deltas::Never } else { Deltas::WhenAdvertised };
+        Ok(Self { cache: Cache::open(cache)?, source, limits, deltas })
+    }
+
+    /// The same client, which asks for no deltas even if the repository has some.
+    #[must_use]
+    pub fn without_deltas(self) -> Self {
+        Self { deltas: Deltas::Never, ..self }
     }
 
     /// Trusts `root` if the cache holds no root that can be read yet. The cache's own is newer or
@@ -66,8 +93,12 @@ impl Client {
     /// # Errors
     /// Any. What was accepted before the error is kept, as TUF asks.
     pub fn visit(&mut self, now: Time) -> Result<Visit<'_>, Error> {
-        let set = self.trusted(now)?.with_limits(self.limits.metadata);
-        Visit::refresh(self, set)
+        Visit::refresh(self, self.start(now)?)
+    }
+
+    /// What a visit begins with.
+    pub(crate) fn start(&self, now: Time) -> Result<TrustedSet, Error> {
+        Ok(self.trusted(now)?.with_limits(self.limits.metadata))
     }
 
     /// The set with the root in the cache.

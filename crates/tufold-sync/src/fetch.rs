@@ -20,6 +20,16 @@ pub trait Fetch: Send + Sync {
     /// # Errors
     /// [`FetchError`]; [`FetchError::Missing`] if there is no such file.
     fn open(&self, path: &str, accept: Accept) -> Result<Body, FetchError>;
+
+    /// As [`Fetch::open`] for a file that can be done without: a source that may have to wait waits so
+    /// long and no longer for each sign of life.
+    ///
+    /// # Errors
+    /// As [`Fetch::open`]; [`FetchError::Slow`] if nothing came in time.
+    fn open_within(&self, path: &str, accept: Accept, stall: Duration) -> Result<Body, FetchError> {
+        let _no_source_waits_by_itself = stall;
+        self.open(path, accept)
+    }
 }
 
 /// In which forms a file may come.

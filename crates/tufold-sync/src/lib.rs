@@ -36,7 +36,9 @@
 struct Readme;
 
 mod cache;
+mod choose;
 mod client;
+mod deltas;
 mod documents;
 mod download;
 mod error;
@@ -44,12 +46,15 @@ mod fetch;
 mod limits;
 mod meter;
 mod mirror;
+mod obtain;
 mod parallel;
 mod progress;
+mod rebuild;
 mod transfer;
 mod visit;
 
 pub use client::Client;
+pub use deltas::{DeltaUse, Fallbacks};
 pub use download::Downloaded;
 pub use error::Error;
 pub use fetch::{Accept, Body, Directory, Encoding, Fetch, FetchError, Http, open_source};

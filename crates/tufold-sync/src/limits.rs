@@ -24,6 +24,14 @@ pub struct Limits {
     pub first_retry: Duration,
     /// How many requests are under way at once.
     pub max_parallel: usize,
+    /// How many requests for deltas are under way at once, beside those: they are small, and a path of
+    /// them is waited for once.
+    pub max_parallel_deltas: usize,
+    /// What [`Limits::stall`] is for deltas. One that does not come in time is done without.
+    pub delta_stall: Duration,
+    /// The longest document that a mirror rebuilds from a bundle: all that changed in a repository at
+    /// once. Some four times as much memory is taken.
+    pub bundle_len_bytes: u64,
 }
 
 impl Default for Limits {
@@ -37,6 +45,9 @@ impl Default for Limits {
             max_retries: 3,
             first_retry: Duration::from_millis(200),
             max_parallel: 8,
+            max_parallel_deltas: 16,
+            delta_stall: Duration::from_secs(2),
+            bundle_len_bytes: 256 << 20,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::deltas::{DeltaMeter, DeltaUse};
+
 /// What a visit took. Bytes are those of bodies as they came, compressed or not.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 pub struct Cost {
@@ -17,6 +19,8 @@ pub struct Cost {
     pub retries: u64,
     /// Files of the cache that were damaged or foreign, and so fetched again.
     pub damaged: u64,
+    /// What deltas did.
+    pub deltas: DeltaUse,
     /// Time by the clock, in microseconds.
     pub wall_us: u64,
     /// CPU time of the process since it began, in microseconds. `None` where the system does not
@@ -35,6 +39,7 @@ pub(crate) struct Meter {
     pub(crate) round_trips: AtomicU64,
     pub(crate) retries: AtomicU64,
     pub(crate) damaged: AtomicU64,
+    pub(crate) deltas: DeltaMeter,
 }
 
 impl Meter {
@@ -46,6 +51,7 @@ impl Meter {
             round_trips: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
+            deltas: DeltaMeter::default(),
         }
     }
 
@@ -61,6 +67,7 @@ impl Meter {
             round_trips: self.round_trips.load(Relaxed),
             retries: self.retries.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
+            deltas: self.deltas.used(),
             wall_us: micros(self.elapsed()),
             cpu_us: cpu_time().map(micros),
             peak_memory_bytes: peak_memory_bytes(),

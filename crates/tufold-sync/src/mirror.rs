@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use tufold_meta::names::{METADATA_FOLDER, file_name, parse_versioned_file_name};
+use tufold_meta::names::{DeltaName, METADATA_FOLDER, file_name, parse_versioned_file_name};
 use tufold_meta::{
     DelegatedRoles, Recall, Receipt, Request, RoleChain, Time, TrustedSet, Verified,
 };
@@ -11,12 +11,17 @@ use tufold_store::{DirectoryStore, Store};
 
 use crate::cache::{Receipts, put};
 use crate::meter::add;
+use crate::obtain::Wanted;
 use crate::parallel::in_parallel;
 use crate::progress::{Event, Progress, Stage};
 use crate::visit::{Versions, Visit};
 use crate::{Client, Cost, Error, Limits};
 
+mod bundles;
+mod edges;
 mod roots;
+
+use bundles::Shown;
 
 /// A mirror of a repository's metadata.
 ///
@@ -26,6 +31,15 @@ mod roots;
 pub struct Mirror {
     client: Client,
     public: DirectoryStore,
+    role_deltas: RoleDeltas,
+}
+
+/// Whether a mirror computes the deltas of targets roles for its own clients.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum RoleDeltas {
+    /// A client that changes bins asks for one delta, which is not there, and fetches them whole.
+    None,
+    Computed,
 }
 
 /// What a mirror did.
@@ -35,7 +49,7 @@ pub struct Mirrored {
     pub versions: Versions,
     /// Targets roles in the mirror.
     pub roles: u64,
-    /// Those of them that were fetched.
+    /// Those of them that were fetched or rebuilt.
     pub fetched: u64,
     /// What it cost.
     pub cost: Cost,
@@ -51,7 +65,20 @@ impl Mirror {
         let client = Client::open(&folder.join("private"), source, limits)?;
         let public = DirectoryStore::create(folder.join("public"))?;
         public.remove_temporary(METADATA_FOLDER)?;
-        Ok(Self { client, public })
+        Ok(Self { client, public, role_deltas: RoleDeltas::None })
+    }
+
+    /// The same mirror, which computes the deltas of targets roles for its own clients as well. That
+    /// takes several times as much CPU time as all the rest of a sync, as it does the publisher.
+    #[must_use]
+    pub fn with_role_deltas(self) -> Self {
+        Self { role_deltas: RoleDeltas::Computed, ..self }
+    }
+
+    /// The same mirror, which asks for no deltas and offers none.
+    #[must_use]
+    pub fn without_deltas(self) -> Self {
+        Self { client: self.client.without_deltas(), ..self }
     }
 
     /// As [`Client::trust`].
@@ -68,8 +95,13 @@ impl Mirror {
     /// # Errors
     /// Any. The mirror shows the old state then.
     pub fn sync(&mut self, now: Time, progress: Progress<'_>) -> Result<Mirrored, Error> {
-        let visit = self.client.visit(now)?;
-        let mut sync = Sync { visit, public: &self.public, fetched: AtomicU64::new(0), progress };
+        let visit = Visit::begin(&self.client, self.client.start(now)?)?;
+        let (fetched, bundles) = (AtomicU64::new(0), Vec::new());
+        let shown = Shown::default();
+        let (public, role_deltas) = (&self.public, self.role_deltas);
+        let mut sync = Sync { visit, public, role_deltas, fetched, shown, bundles, progress };
+        sync.bundles()?;
+        sync.visit.rest()?;
         sync.roots()?;
         let roles = sync.roles()?;
         sync.snapshot_and_timestamp()?;
@@ -84,7 +116,12 @@ impl Mirror {
 struct Sync<'m> {
     visit: Visit<'m>,
     public: &'m DirectoryStore,
+    role_deltas: RoleDeltas,
     fetched: AtomicU64,
+    /// What the mirror had before.
+    shown: Shown,
+    /// What came.
+    bundles: Vec<(DeltaName, Vec<u8>)>,
     progress: Progress<'m>,
 }
 
@@ -131,15 +168,16 @@ impl Sync<'_> {
         receipts: &mut Receipts,
     ) -> Result<Vec<RoleChain>, Error> {
         (self.progress)(Event::Start(Stage::Roles, level.len() as u64));
-        let before = self.fetched.load(Relaxed);
+        let requests = &self.visit.documents.meter.requests;
+        let before = requests.load(Relaxed);
         let threads = self.visit.documents.client.limits.max_parallel;
         let (taken, _) = in_parallel(&level, threads, |(request, chain)| {
             let role = self.role(request, chain);
             (self.progress)(Event::Advance(1));
             role
         });
-        let fetched = self.fetched.load(Relaxed) - before;
-        self.visit.documents.count_round_trips(fetched.div_ceil(threads.max(1) as u64));
+        let made = requests.load(Relaxed) - before;
+        self.visit.documents.count_round_trips(made.div_ceil(threads.max(1) as u64));
         let mut delegators = Vec::new();
         for ((_, chain), role) in level.into_iter().zip(taken) {
             match role? {
@@ -188,9 +226,17 @@ impl Sync<'_> {
                 Err(error) => self.visit.documents.note_refused(&error),
             }
         }
-        let bytes = self.visit.documents.fetch_existing(request)?;
-        let document = self.set().verify_delegated(chain, bytes)?;
+        let documents = &self.visit.documents;
+        let (role, base) = (chain.role(), self.base(chain.role(), request)?);
+        let keyids = self.set().keyids_of(chain).unwrap_or_default();
+        let (obtained, _) = documents.obtain(&[Wanted { role, request, keyids, base }]);
+        let obtained = obtained.into_iter().next().unwrap_or_else(|| unreachable!());
+        let document = documents
+            .accept(obtained?, request, |bytes| self.set().verify_delegated(chain, bytes))?;
         self.keep(&request.file_name, document.bytes())?;
+        if self.role_deltas == RoleDeltas::Computed {
+            self.role_edges(chain, document.version, document.bytes())?;
+        }
         add(&self.fetched, 1);
         Ok(self.verified(chain, document))
     }
@@ -212,6 +258,10 @@ impl Sync<'_> {
             &self.set().current_file_name("snapshot", timestamp.snapshot.version),
             &snapshot,
         )?;
+        for (name, bundle) in &self.bundles {
+            put(self.public, &name.path(), bundle)?;
+        }
+        self.snapshot_edges(timestamp.snapshot.version, &snapshot)?;
         self.public.sync()?;
         let name = file_name("timestamp");
         if self.held(&name, u64::MAX)?.as_deref() != Some(timestamp.bytes()) {

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Calls `work` for each item, on so many threads; the results stand in the items' order. Gives
-/// beside them the most items that one thread had: how many had to wait for one another.
+/// beside them the most items that one thread had: how many had to wait for one another. Each thread
+/// begins with an item of its own, so that as many items as threads wait for none.
 pub(crate) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -13,13 +14,15 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
     if items.len() <= 1 || threads <= 1 {
         return (items.iter().map(work).collect(), items.len() as u64);
     }
-    let (next, longest) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let threads = threads.min(items.len());
+    let (next, longest) = (AtomicUsize::new(threads), AtomicU64::new(0));
     let results = Mutex::new(Vec::with_capacity(items.len()));
+    let (next, longest, results, work) = (&next, &longest, &results, &work);
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(items.len()) {
-            scope.spawn(|| {
-                let mut own = Vec::new();
-                while let Some((at, item)) = next_of(&next, items) {
+        for first in 0..threads {
+            scope.spawn(move || {
+                let mut own = vec![(first, work(&items[first]))];
+                while let Some((at, item)) = next_of(next, items) {
                     own.push((at, work(item)));
                 }
                 longest.fetch_max(own.len() as u64, Relaxed);
@@ -27,9 +30,10 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
             });
         }
     });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut results =
+        std::mem::take(&mut *results.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     results.sort_unstable_by_key(|(at, _)| *at);
-    (results.into_iter().map(|(_, result)| result).collect(), longest.into_inner())
+    (results.into_iter().map(|(_, result)| result).collect(), longest.load(Relaxed))
 }
 
 fn next_of<'i, T>(next: &AtomicUsize, items: &'i [T]) -> Option<(usize, &'i T)> {
@@ -44,10 +48,11 @@ mod tests {
     #[test]
     fn results_stand_in_order() {
         let items: Vec<u32> = (0..100).collect();
-        for threads in [1, 3, 200] {
+        for threads in [1, 3, 100, 200] {
             let (results, longest) = in_parallel(&items, threads, |item| item * 2);
             assert!(results.iter().zip(&items).all(|(result, item)| *result == item * 2));
             assert!(longest >= 100_u64.div_ceil(threads as u64) && longest <= 100);
+            assert!(threads < 100 || longest == 1);
         }
         assert_eq!(in_parallel(&[] as &[u8], 4, |item| *item), (vec![], 0));
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
+use crate::deltas::Reason;
 use crate::fetch::{Accept, Body, Encoding, Fetch, FetchError};
 use crate::meter::{Meter, add};
 use crate::{Error, Limits};
@@ -43,6 +44,22 @@ impl Transfer<'_> {
             }
             Ok(bytes)
         })
+    }
+
+    /// The delta at `path`, which is asked for once: it does not compress, and it can be done without.
+    pub(crate) fn delta(&self, path: &str, max_len_bytes: u64) -> Result<Vec<u8>, Reason> {
+        let attempt = || {
+            self.check_visit()?;
+            add(&self.meter.requests, 1);
+            add(&self.meter.deltas.requests, 1);
+            let body = self.fetch.open_within(path, Accept::Identity, self.limits.stall)?;
+            let mut bytes = Vec::new();
+            let mut wire = Guarded::new(self, body, max_len_bytes);
+            let read = wire.read_to_end(&mut bytes).map_err(FetchError::from_read);
+            add(&self.meter.deltas.bytes, wire.read_len_bytes);
+            read.map(|_| bytes)
+        };
+        attempt().map_err(|error: FetchError| Reason::from(&error))
     }
 
     /// Copies the file at `path` to what `begin` makes, piece by piece; `None` if there is none.

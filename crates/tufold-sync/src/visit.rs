@@ -10,7 +10,7 @@ use tufold_meta::{
 use crate::cache::Receipts;
 use crate::client::Client;
 use crate::documents::Documents;
-use crate::parallel::in_parallel;
+use crate::obtain::Wanted;
 use crate::{Cost, Error};
 
 /// The longest timestamp and snapshot that are read from the cache. An earlier visit accepted them,
@@ -64,13 +64,24 @@ pub struct Versions {
 
 impl<'c> Visit<'c> {
     pub(crate) fn refresh(client: &'c Client, set: TrustedSet) -> Result<Self, Error> {
+        let mut visit = Self::begin(client, set)?;
+        visit.rest()?;
+        Ok(visit)
+    }
+
+    /// Root and timestamp.
+    pub(crate) fn begin(client: &'c Client, set: TrustedSet) -> Result<Self, Error> {
         let receipts = client.cache.receipts()?;
         let mut visit = Self { documents: Documents::new(client), set, receipts };
         visit.roots()?;
         visit.timestamp()?;
-        visit.snapshot()?;
-        visit.load(&[(RoleChain::top(), visit.set.targets_request(&RoleChain::top())?)])?;
         Ok(visit)
+    }
+
+    /// Snapshot and top-level targets role.
+    pub(crate) fn rest(&mut self) -> Result<(), Error> {
+        self.snapshot()?;
+        self.load(&[(RoleChain::top(), self.set.targets_request(&RoleChain::top())?)])
     }
 
     /// TUF 5.3: one root after the other, until there is none.
@@ -99,6 +110,9 @@ impl<'c> Visit<'c> {
         self.documents.count_round_trips(1);
         let bytes = self.documents.fetch_existing(&request)?;
         let outcome = self.set.update_timestamp(bytes, Source::Fetched)?;
+        if let Some(timestamp) = self.set.timestamp() {
+            self.documents.note_deltas(timestamp);
+        }
         match self.set.timestamp() {
             Some(new) if outcome == Outcome::New => {
                 self.documents.client.cache.keep_top("timestamp", new.bytes())
@@ -112,9 +126,17 @@ impl<'c> Visit<'c> {
         let known = self.cached_snapshot()?;
         let cache = &self.documents.client.cache;
         if let Some(request) = self.set.snapshot_request()? {
-            self.documents.count_round_trips(1);
-            let bytes = self.documents.fetch_existing(&request)?;
-            self.set.update_snapshot(bytes, Source::Fetched)?;
+            let base = self.documents.base("snapshot", &request)?;
+            let keyids = &self.set.root().roles["snapshot"].keyids.clone();
+            let wanted = Wanted { role: "snapshot", request: &request, keyids, base };
+            let (documents, set) = (&self.documents, &mut self.set);
+            let (obtained, round_trips) = documents.obtain(&[wanted]);
+            documents.count_round_trips(round_trips);
+            for obtained in obtained {
+                documents.accept(obtained?, &request, |bytes| {
+                    set.update_snapshot(bytes, Source::Fetched)
+                })?;
+            }
             if let Some(new) = self.set.snapshot() {
                 cache.keep_top("snapshot", new.bytes())?;
             }
@@ -146,22 +168,32 @@ impl<'c> Visit<'c> {
     fn load(&mut self, wanted: &[(RoleChain, Request)]) -> Result<(), Error> {
         let mut missing = Vec::new();
         for (chain, request) in wanted {
+            let base = self.documents.base(chain.role(), request)?;
+            if base.is_some() {
+                // Its version alone says that it is superseded.
+                missing.push((chain, request, base));
+                continue;
+            }
             let cached = self.documents.cached(chain.role(), request.max_len_bytes)?;
             match cached.map(|bytes| self.set.update_delegated(chain, bytes)) {
                 Some(Ok(())) => continue,
                 Some(Err(error)) => self.documents.note_refused(&error),
                 None => {}
             }
-            missing.push((chain, request));
+            missing.push((chain, request, None));
         }
         let documents = &self.documents;
-        let threads = documents.client.limits.max_parallel;
-        let (fetched, round_trips) =
-            in_parallel(&missing, threads, |(_, request)| documents.fetch_existing(request));
+        let keyids = |chain| self.set.keyids_of(chain).unwrap_or_default().to_vec();
+        let keyids: Vec<_> = missing.iter().map(|(chain, ..)| keyids(chain)).collect();
+        let wanted = missing.iter_mut().zip(&keyids).map(|((chain, request, base), keyids)| {
+            Wanted { role: chain.role(), request, keyids, base: base.take() }
+        });
+        let (obtained, round_trips) = documents.obtain(&wanted.collect::<Vec<_>>());
         documents.count_round_trips(round_trips);
-        for ((chain, _), bytes) in missing.into_iter().zip(fetched) {
-            self.set.update_delegated(chain, bytes?)?;
-            if let Some(new) = self.set.targets(chain) {
+        let set = &mut self.set;
+        for ((chain, request, _), obtained) in missing.into_iter().zip(obtained) {
+            documents.accept(obtained?, request, |bytes| set.update_delegated(chain, bytes))?;
+            if let Some(new) = set.targets(chain) {
                 documents.client.cache.keep_targets(chain.role(), new.bytes())?;
             }
         }

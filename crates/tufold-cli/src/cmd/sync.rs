@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::Serialize;
 use tufold_sync::{
-    Client, Cost, Downloaded, Limits, Mirror, Mirrored, Target, Versions, open_source,
+    Client, Cost, DeltaUse, Downloaded, Limits, Mirror, Mirrored, Target, Versions, open_source,
 };
 
 use crate::bars;
@@ -19,13 +19,18 @@ use crate::output::{Exit, Out, bytes, count};
 /// accepted, laid out as python-tuf's client does; the next sync fetches only what is new. A mirror
 /// has `public/` there, which can be served or be the SOURCE of others. With --target, exit status 1
 /// if one is not listed.
+///
+/// If the signed timestamp says that there are deltas, they are used wherever they are expected to be
+/// shorter than the files. What they rebuild is verified like any file; whatever is wrong with one, the
+/// file is fetched instead.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tufold sync demo/public --into cache --root demo/public/metadata/1.root.json
   tufold sync https://index.example --into cache --target pool/main/0/0ad/0ad_0.28.0-3+b3_amd64.deb
   tufold sync https://index.example --into cache --target a.deb --download . \\
       --targets-url https://files.example
-  tufold sync https://index.example --into mirror --root 1.root.json --mirror")]
+  tufold sync https://index.example --into mirror --root 1.root.json --mirror
+  tufold sync https://index.example --into cache --no-deltas --json")]
 pub(crate) struct Args {
     /// The folder or URL that holds `metadata/`
     source: String,
@@ -47,6 +52,12 @@ pub(crate) struct Args {
     /// Hold every metadata document, to be served again
     #[arg(long, conflicts_with_all = ["target", "download"])]
     mirror: bool,
+    /// Compute deltas of targets roles for the mirror's own clients, which takes much CPU time
+    #[arg(long, requires = "mirror", conflicts_with = "no_deltas")]
+    role_deltas: bool,
+    /// Ask for no deltas, even if the repository says that it has some
+    #[arg(long)]
+    no_deltas: bool,
     #[command(flatten)]
     now: Now,
 }
@@ -72,6 +83,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let limits = Limits::default();
     let mut client = Client::open(&args.into, &args.source, limits)?;
+    if args.no_deltas {
+        client = client.without_deltas();
+    }
     if let Some(root) = root {
         client.trust(&root)?;
     }
@@ -101,6 +115,12 @@ fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Resul
 
 fn mirror(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let mut mirror = Mirror::open(&args.into, &args.source, Limits::default())?;
+    if args.no_deltas {
+        mirror = mirror.without_deltas();
+    }
+    if args.role_deltas {
+        mirror = mirror.with_role_deltas();
+    }
     if let Some(root) = root {
         mirror.trust(&root)?;
     }
@@ -137,11 +157,28 @@ fn write_target(target: &Target, out: &mut dyn Write) -> io::Result<()> {
 fn write_cost(cost: &Cost, out: &mut dyn Write) -> io::Result<()> {
     let (requests, trips) = (count(cost.requests), count(cost.round_trips));
     writeln!(out, "{requests} requests, {trips} one after another, {}", bytes(cost.bytes))?;
+    write_deltas(&cost.deltas, out)?;
     for (what, number) in [("damaged files fetched again", cost.damaged), ("retries", cost.retries)]
     {
         if number > 0 {
             writeln!(out, "{} {what}", count(number))?;
         }
+    }
+    Ok(())
+}
+
+fn write_deltas(deltas: &DeltaUse, out: &mut dyn Write) -> io::Result<()> {
+    if deltas.requests == 0 {
+        return Ok(());
+    }
+    let (documents, requests) = (count(deltas.documents), count(deltas.requests));
+    let (all, saved) = (bytes(deltas.bytes), bytes(deltas.saved_bytes));
+    writeln!(out, "{documents} documents by {requests} deltas of {all}, {saved} saved")?;
+    let reasons = deltas.fallbacks.by_reason().into_iter().filter(|(_, times)| *times > 0);
+    let reasons: Vec<_> = reasons.map(|(why, times)| format!("{} {why}", count(times))).collect();
+    if !reasons.is_empty() {
+        let wasted = bytes(deltas.wasted_bytes);
+        writeln!(out, "deltas not used: {}; {wasted} wasted", reasons.join(", "))?;
     }
     Ok(())
 }

@@ -37,6 +37,7 @@ struct Chunks {
     connection: Arc<Connection>,
     response: Response,
     chunk: io::Cursor<Vec<u8>>,
+    stall: Duration,
 }
 
 impl Http {
@@ -74,11 +75,15 @@ impl Http {
 
 impl Fetch for Http {
     fn open(&self, path: &str, accept: Accept) -> Result<Body, FetchError> {
+        self.open_within(path, accept, self.connection.stall)
+    }
+
+    fn open_within(&self, path: &str, accept: Accept, stall: Duration) -> Result<Body, FetchError> {
         let mut url = self.url(path)?;
         for _ in 0..=self.max_redirects {
-            let response = self.connection.get(&url, accept)?;
+            let response = self.connection.get(&url, accept, stall)?;
             match response.status().as_u16() {
-                200 => return body(self.connection.clone(), response),
+                200 => return body(self.connection.clone(), response, stall),
                 301 | 302 | 303 | 307 | 308 => url = redirect(&url, &response)?,
                 403 | 404 | 410 => return Err(FetchError::Missing),
                 status => return Err(FetchError::Status(status)),
@@ -97,7 +102,11 @@ fn redirect(from: &Url, response: &Response) -> Result<Url, FetchError> {
     if safe && !to.is_empty() { Ok(url) } else { Err(refused()) }
 }
 
-fn body(connection: Arc<Connection>, response: Response) -> Result<Body, FetchError> {
+fn body(
+    connection: Arc<Connection>,
+    response: Response,
+    stall: Duration,
+) -> Result<Body, FetchError> {
     let encoding = match response.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
         None | Some(b"" | b"identity") => Encoding::Identity,
         Some(b"zstd") => Encoding::Zstd,
@@ -107,18 +116,18 @@ fn body(connection: Arc<Connection>, response: Response) -> Result<Body, FetchEr
             return Err(FetchError::Encoding { encoding, why: "it was not asked for".into() });
         }
     };
-    let reader = Chunks { connection, response, chunk: io::Cursor::new(Vec::new()) };
+    let reader = Chunks { connection, response, chunk: io::Cursor::new(Vec::new()), stall };
     Ok(Body { encoding, reader: Box::new(reader) })
 }
 
 impl Connection {
-    fn get(&self, url: &Url, accept: Accept) -> Result<Response, FetchError> {
+    fn get(&self, url: &Url, accept: Accept, stall: Duration) -> Result<Response, FetchError> {
         let encodings = match accept {
             Accept::Identity => "identity",
             Accept::Compressed => "zstd, gzip",
         };
         let client = self.client(url)?;
-        self.wait(client.get(url.clone()).header(ACCEPT_ENCODING, encodings).send())
+        self.wait(client.get(url.clone()).header(ACCEPT_ENCODING, encodings).send(), stall)
     }
 
     fn client(&self, url: &Url) -> Result<&Client, FetchError> {
@@ -139,8 +148,8 @@ impl Connection {
     fn wait<T>(
         &self,
         answer: impl Future<Output = Result<T, reqwest::Error>>,
+        within: Duration,
     ) -> Result<T, FetchError> {
-        let within = self.stall;
         let answer = async { tokio::time::timeout(within, answer).await };
         match self.runtime.block_on(answer) {
             Ok(answer) => answer.map_err(network),
@@ -156,8 +165,8 @@ impl Read for Chunks {
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            let next =
-                self.connection.wait(self.response.chunk()).map_err(FetchError::into_read)?;
+            let next = self.connection.wait(self.response.chunk(), self.stall);
+            let next = next.map_err(FetchError::into_read)?;
             let Some(next) = next else { return Ok(0) };
             self.chunk = io::Cursor::new(next.into());
         }
