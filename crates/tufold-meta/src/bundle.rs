@@ -21,7 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use flatten::{Document, flatten, with_fields};
+use flatten::{Document, Side, flatten, flatten_both, with_fields};
 use table::{Chain, Home, Table};
 
 /// Why a bundle cannot be made, or not be used.
@@ -156,10 +156,7 @@ impl RoleChanges {
         prediction: Prediction,
         held: &Files<'_, '_>,
     ) -> Result<Vec<u8>, BundleError> {
-        let chain = Chain::find(|role| match self.old.iter().find(|old| old.name == role) {
-            Some(_) => delegations_of(role, held),
-            None => Ok(None),
-        })?;
+        let chain = self.chain_of_old(held)?;
         let mut bins = HashSet::new();
         match prediction {
             Prediction::Touched => {}
@@ -175,6 +172,54 @@ impl RoleChanges {
     pub fn flatten_new(&self, published: &Files<'_, '_>) -> Result<Vec<u8>, BundleError> {
         let chain = Chain::find(|role| delegations_of(role, published))?;
         flatten_roles(&self.new.iter().collect::<Vec<_>>(), &chain, published)
+    }
+
+    /// What [`RoleChanges::flatten_old`], for [`Prediction::Touched`], and [`RoleChanges::flatten_new`] give, if a mirror rebuilds from them exactly what is published.
+    ///
+    /// As long as the delegations to the bins stay, the files are not put together to see that, and a target that is listed in both files of a role is hashed and sorted
+    /// once. The files come back because each is canonical, flattening leaves out nothing but what the outline and hashing give back, and a bin's targets stay in
+    /// order. What is left to see is that each role is delegated to and that the snapshot lists these files.
+    pub fn flatten_both(
+        &self,
+        held: &Files<'_, '_>,
+        published: &Files<'_, '_>,
+    ) -> Result<(Vec<u8>, Vec<u8>), BundleError> {
+        let other = || BundleError::Damaged("a mirror would rebuild other files");
+        let chain = Chain::find(|role| delegations_of(role, published))?;
+        if self.chain_of_old(held)? != chain {
+            let old = self.flatten_old(Prediction::Touched, held)?;
+            let new = self.flatten_new(published)?;
+            let rebuilt = self.rebuild(&new, held)?;
+            let same = |role: &str, file: &[u8]| published(role).as_deref() == Some(file);
+            let all = rebuilt.roles.iter().all(|(role, _, file)| same(role, file));
+            return (all && same("snapshot", &rebuilt.snapshot))
+                .then_some((old, new))
+                .ok_or_else(other);
+        }
+        let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
+        let new: Vec<_> = self.new.iter().collect();
+        let (old, new) = (Opened::new(&old, held)?, Opened::new(&new, published)?);
+        let (old_side, new_side) = (old.side()?, new.side()?);
+        let documents = new_side.roles.iter().map(|(role, document)| (*role, document));
+        self.check_delegated(documents, &chain, held)?;
+        let mut files = HashMap::new();
+        for role in &self.new {
+            let version = Version::new(role.version);
+            files.extend(published(&role.name).zip(version).map(|file| (role.name.as_str(), file)));
+        }
+        let file = |role: &str| files.get(role).map(|(file, version)| (*version, &**file));
+        let filled_in = fill_in(&self.outline, file)?;
+        if new_side.snapshot.get("signed").map(|signed| signed.value) != Some(&filled_in) {
+            return Err(other());
+        }
+        Ok(flatten_both(&old_side, &new_side, &chain))
+    }
+
+    fn chain_of_old(&self, held: &Files<'_, '_>) -> Result<Chain, BundleError> {
+        Chain::find(|role| match self.old.iter().find(|old| old.name == role) {
+            Some(_) => delegations_of(role, held),
+            None => Ok(None),
+        })
     }
 
     /// Turns the document that the second delta ends in into files again. `held` gives the old
@@ -197,7 +242,8 @@ impl RoleChanges {
             Some((document, _)) => document.delegations(role),
             None => delegations_of(role, held),
         })?;
-        self.check_delegated(&documents, &chain, held)?;
+        let named = self.new_roles().zip(&documents);
+        self.check_delegated(named, &chain, held)?;
 
         let table = Table::new(&chain, self.new_roles());
         let mut lists: Vec<Vec<Entry<'_>>> = vec![Vec::new(); documents.len()];
@@ -224,7 +270,8 @@ impl RoleChanges {
         let signed = fill_in(&self.outline, |role| by_name.get(role).copied())?;
         let signed = [b"\"signed\":", signed.as_slice()].concat();
         let mut file = Vec::with_capacity(signed.len() + 512);
-        with_fields(snapshot, b"", &[Entry::new(b"signed", &signed)], &mut file)?;
+        let fields: Vec<_> = snapshot.entries().collect();
+        with_fields(&fields, b"", &[Entry::new(b"signed", &signed)], &mut file)?;
         Ok(Rebuilt { roles: files, snapshot: cjson::file_text(&file).into_owned() })
     }
 
@@ -249,9 +296,9 @@ impl RoleChanges {
     }
 
     /// Each new role must have been there before or be delegated now.
-    fn check_delegated(
+    fn check_delegated<'d>(
         &self,
-        documents: &[Document<'_>],
+        documents: impl Iterator<Item = (&'d str, &'d Document<'d>)>,
         chain: &Chain,
         held: &Files<'_, '_>,
     ) -> Result<(), BundleError> {
@@ -265,8 +312,8 @@ impl RoleChanges {
             return Ok(());
         }
         let mut delegating = Vec::new();
-        for (document, role) in documents.iter().zip(&self.new) {
-            delegating.extend(document.delegations(&role.name)?);
+        for (role, document) in documents {
+            delegating.extend(document.delegations(role)?);
         }
         if !self.new_roles().any(|role| role == "targets") {
             delegating.extend(delegations_of("targets", held)?);
@@ -302,22 +349,40 @@ fn flatten_roles(
     chain: &Chain,
     files: &Files<'_, '_>,
 ) -> Result<Vec<u8>, BundleError> {
-    let snapshot = file_of("snapshot", files)?;
-    let texts: Vec<_> =
-        roles.iter().map(|role| file_of(&role.name, files)).collect::<Result<_, _>>()?;
-    let mut documents = Vec::with_capacity(roles.len());
-    for (role, text) in roles.iter().zip(&texts) {
-        let document = text.object().and_then(Document::whole);
-        let document = document.ok_or_else(|| BundleError::NotCanonical(role.name.clone()))?;
-        let found = document.version.unwrap_or(0);
-        if found != role.version {
-            let role = (*role).clone();
-            return Err(BundleError::Version { role: role.name, listed: role.version, found });
-        }
-        documents.push((role.name.as_str(), document));
-    }
+    let opened = Opened::new(roles, files)?;
     let table = Table::new(chain, roles.iter().map(|role| role.name.as_str()));
-    let not_canonical = || BundleError::NotCanonical("snapshot".to_owned());
-    let snapshot = snapshot.object().ok_or_else(not_canonical)?;
-    Ok(flatten(snapshot, &documents, &table))
+    Ok(flatten(&opened.side()?, &table))
+}
+
+/// The files of some roles and of their snapshot.
+struct Opened<'r, 'a> {
+    roles: &'r [&'r Role],
+    snapshot: CanonicalText<'a>,
+    texts: Vec<CanonicalText<'a>>,
+}
+
+impl<'r, 'a> Opened<'r, 'a> {
+    fn new(roles: &'r [&'r Role], files: &Files<'_, 'a>) -> Result<Self, BundleError> {
+        let snapshot = file_of("snapshot", files)?;
+        let texts =
+            roles.iter().map(|role| file_of(&role.name, files)).collect::<Result<_, _>>()?;
+        Ok(Self { roles, snapshot, texts })
+    }
+
+    fn side(&self) -> Result<Side<'_>, BundleError> {
+        let mut documents = Vec::with_capacity(self.roles.len());
+        for (role, text) in self.roles.iter().zip(&self.texts) {
+            let document = text.object().and_then(Document::whole);
+            let document = document.ok_or_else(|| BundleError::NotCanonical(role.name.clone()))?;
+            let found = document.version.unwrap_or(0);
+            if found != role.version {
+                let (role, listed) = (role.name.clone(), role.version);
+                return Err(BundleError::Version { role, listed, found });
+            }
+            documents.push((role.name.as_str(), document));
+        }
+        let not_canonical = || BundleError::NotCanonical("snapshot".to_owned());
+        let snapshot = self.snapshot.object().ok_or_else(not_canonical)?;
+        Ok(Side { snapshot, roles: documents })
+    }
 }

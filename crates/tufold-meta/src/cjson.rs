@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 mod slices;
 
-pub(crate) use slices::{CanonicalObject, CanonicalText, Entry, ObjectCopy, merge};
+pub(crate) use slices::{CanonicalObject, CanonicalText, Entries, Entry, ObjectCopy, merge};
 
 /// Why a text has no canonical form.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,6 @@
 //! What a reader can guess of the next document from those it holds: the kinds of predictions, and
 //! a snapshot filled in from rebuilt files. `PROTOCOL.md` specifies each.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::cjson::{self, CanonicalObject, ObjectCopy, unescape};
@@ -119,8 +118,8 @@ pub fn fill_in<'f>(
 ) -> Result<Vec<u8>, BundleError> {
     rewrite(snapshot, |entry| {
         let (version, file) = rebuilt(entry.role.as_deref()?)?;
-        let sha256 = Digest::of(file).to_string().into();
-        Some(Fill { version: version.get(), length: file.len() as u64, sha256 })
+        let length = file.len() as u64;
+        Some(Fill { version: version.get(), length, sha256: Sha256::Of(file) })
     })
 }
 
@@ -139,8 +138,8 @@ pub fn outline(old: &[u8], new: &[u8]) -> Result<Vec<u8>, BundleError> {
         let old = old.map(|old| old.file);
         let length = old.and_then(|file| file.number("length")).unwrap_or(0);
         let hashes = old.and_then(|file| file.object("hashes"));
-        let sha256 = hashes.and_then(|hashes| text(hashes, "sha256")).unwrap_or_default().into();
-        Some(Fill { version: entry.version, length, sha256 })
+        let sha256 = hashes.and_then(|hashes| text(hashes, "sha256")).unwrap_or_default();
+        Some(Fill { version: entry.version, length, sha256: Sha256::Text(sha256) })
     })
 }
 
@@ -148,8 +147,14 @@ pub fn outline(old: &[u8], new: &[u8]) -> Result<Vec<u8>, BundleError> {
 struct Fill<'a> {
     version: u64,
     length: u64,
-    /// Between its quotes.
-    sha256: Cow<'a, str>,
+    sha256: Sha256<'a>,
+}
+
+enum Sha256<'a> {
+    /// That of this file, which only an entry with hashes needs.
+    Of(&'a [u8]),
+    /// What stands between the quotes.
+    Text(&'a str),
 }
 
 fn rewrite<'f>(
@@ -190,7 +195,10 @@ fn write_filled(file: CanonicalObject<'_>, fill: &Fill<'_>, out: &mut Vec<u8>) {
                     if hash.raw_key == b"sha256" {
                         let value = hashes.key(b"sha256");
                         value.push(b'"');
-                        value.extend_from_slice(fill.sha256.as_bytes());
+                        match fill.sha256 {
+                            Sha256::Of(file) => value.extend_from_slice(&Digest::of(file).to_hex()),
+                            Sha256::Text(text) => value.extend_from_slice(text.as_bytes()),
+                        }
                         value.push(b'"');
                     } else {
                         hashes.entry(hash.whole);

@@ -67,9 +67,24 @@ struct Envelope<'a> {
 /// Takes a file apart without reading what it says: the canonical bytes of `signed`, and the
 /// signatures.
 pub fn canonical_parts(file: &[u8]) -> Result<(Cow<'_, [u8]>, Vec<Signature>), ParseError> {
+    if let Some((signatures, signed)) = compact_parts(file)
+        && cjson::is_canonical(&file[signed.clone()])
+    {
+        return Ok((Cow::Borrowed(&file[signed]), signatures));
+    }
     let envelope: Envelope<'_> = serde_json::from_slice(file)?;
     let canonical = cjson::canonicalize(envelope.signed.get().as_bytes())?;
     Ok((canonical, envelope.signatures))
+}
+
+/// The signatures of a file of the form that [`assemble`] writes, and where its `signed` would be, which is not looked at.
+fn compact_parts(file: &[u8]) -> Option<(Vec<Signature>, Range<usize>)> {
+    let list = file.strip_prefix(b"{\"signatures\":")?;
+    let mut values = serde_json::Deserializer::from_slice(list).into_iter();
+    let signatures = values.next()?.ok()?;
+    let (end, key) = (file.len() - list.len() + values.byte_offset(), b",\"signed\":");
+    let signed = file.get(end..)?.strip_prefix(key)?.strip_suffix(b"}")?;
+    Some((signatures, end + key.len()..end + key.len() + signed.len()))
 }
 
 impl<'de> Deserialize<'de> for Envelope<'de> {
@@ -183,6 +198,32 @@ impl Signed<Root> {
     }
 }
 
+impl Signed<()> {
+    /// Takes a file apart without reading what it says.
+    pub fn take_apart(file: Vec<u8>) -> Result<Self, ParseError> {
+        let (canonical, signatures) = canonical_parts(&file)?;
+        let canonical = match canonical {
+            Cow::Borrowed(slice) => {
+                let start = slice.as_ptr() as usize - file.as_ptr() as usize;
+                Canonical::Slice(start..start + slice.len())
+            }
+            Cow::Owned(bytes) => Canonical::Own(bytes),
+        };
+        Ok(Self { bytes: file, canonical, signatures, payload: () })
+    }
+
+    /// As [`Signed::take_apart`] for the file that [`sign`] made of these canonical bytes: they are not looked at again.
+    pub fn just_signed(file: Vec<u8>, canonical: &[u8]) -> Result<Self, ParseError> {
+        match compact_parts(&file) {
+            Some((signatures, signed)) if file[signed.clone()] == *canonical => {
+                let canonical = Canonical::Slice(signed);
+                Ok(Self { bytes: file, canonical, signatures, payload: () })
+            }
+            _ => Self::take_apart(file),
+        }
+    }
+}
+
 impl<T> Signed<T> {
     /// The file as it came.
     pub fn bytes(&self) -> &[u8] {
@@ -226,6 +267,12 @@ impl<T> Verified<T> {
     /// The payload, without the bytes.
     pub fn into_payload(self) -> T {
         self.0.payload
+    }
+
+    /// The payload, and the file without it.
+    pub fn into_parts(self) -> (T, Signed<()>) {
+        let Signed { bytes, canonical, signatures, payload } = self.0;
+        (payload, Signed { bytes, canonical, signatures, payload: () })
     }
 }
 
@@ -290,6 +337,32 @@ mod tests {
         assert!(Signed::<Targets>::parse(file.into()).is_ok());
         let error = Signed::<Targets>::parse(format!("[{signed},[]]").into()).unwrap_err();
         assert!(error.to_string().contains("an object of `signed` and `signatures`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_taken_apart_is_the_same_however_it_is_written() {
+        let key = SigningKey::from_pem(&SigningKey::generate_ed25519_pem().unwrap()).unwrap();
+        let signature = key.sign(CANONICAL).unwrap();
+        let compact = assemble(CANONICAL, std::slice::from_ref(&signature));
+        let value: serde_json::Value = serde_json::from_slice(&compact).unwrap();
+        let pretty = serde_json::to_vec_pretty(&value).unwrap();
+        let with_more = [&compact[..compact.len() - 1], b",\"x\":1}"].concat();
+        for file in [compact.clone(), pretty, with_more] {
+            let apart = Signed::take_apart(file.clone()).unwrap();
+            assert_eq!(apart.bytes(), file);
+            assert_eq!(
+                (apart.canonical(), apart.signatures()),
+                (CANONICAL, &[signature.clone()][..])
+            );
+        }
+        let apart = Signed::just_signed(compact.clone(), CANONICAL).unwrap();
+        assert!(matches!(apart.canonical, Canonical::Slice(_)));
+        assert_eq!(apart.canonical(), CANONICAL);
+        let other = Signed::just_signed(compact.clone(), b"{}").unwrap();
+        assert_eq!(other.canonical(), CANONICAL);
+        for cut in 0..compact.len() {
+            assert!(Signed::take_apart(compact[..cut].to_vec()).is_err());
+        }
     }
 
     #[test]

@@ -8,12 +8,12 @@ use tufold_delta::Ladder;
 use tufold_meta::cjson::Object;
 use tufold_meta::names::{Advertised, METADATA_FOLDER, file_name, meta_name, versioned_file_name};
 use tufold_meta::{
-    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Signature, Timestamp, Version,
-    assemble,
+    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Signature, Signed, Timestamp,
+    Version, assemble,
 };
 use tufold_store::{Created, Store};
 
-use crate::deltas::{DeltaCost, DeltaWriter};
+use crate::deltas::{DeltaCost, DeltaWriter, RoleStep};
 use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::layout::SnapshotForm;
@@ -99,28 +99,42 @@ impl Committer<'_> {
             }
         }
         (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));
-        let written: Vec<(String, MetaFile)> = plan
+        let written = plan
             .roles
             .into_par_iter()
             .map(|mut role| {
+                let replaced = role.replaced.take();
+                // The plan has the version that follows it.
+                let before = Version::new(role.document.version.get() - 1);
                 let (name, keys) = (role.role.clone(), role.keys.clone());
                 let signing = match &role.signatures {
                     Some(signatures) => Signing::Done(signatures.clone()),
                     None => Signing::By(&keys, None),
                 };
-                let (file, bytes) = self.create(&name, signing, |version| {
+                let keyids: &[_] = if role.signatures.is_some() { &[] } else { &keys.keyids };
+                let (listed, file) = self.create(&name, signing, |version| {
                     role.document.version = version.unwrap_or(role.document.version);
                     (role.document.version, role.canonical())
                 })?;
-                if let Some(deltas) = &self.deltas {
-                    let keyids: &[_] = if role.signatures.is_some() { &[] } else { &keys.keyids };
-                    deltas.role(&name, file.version, &bytes, keyids)?;
-                }
-                targets_bytes.fetch_add(file.length.unwrap_or(0), Ordering::Relaxed);
+                // What was written is parsed and listed, and no more memory is needed for it.
+                drop(role);
+                targets_bytes.fetch_add(listed.length.unwrap_or(0), Ordering::Relaxed);
+                let version = listed.version;
+                let listed = (meta_name(&name), listed);
+                let step = match &self.deltas {
+                    Some(deltas) => {
+                        let replaced = before.zip(replaced);
+                        let step = RoleStep { role: name, replaced, written: (version, file) };
+                        deltas.role(&step, keyids)?;
+                        Some(step)
+                    }
+                    None => None,
+                };
                 (self.progress)(Event::Advance(1));
-                Ok((meta_name(&role.role), file))
+                Ok((listed, step))
             })
-            .collect::<Result<_, Error>>()?;
+            .collect::<Result<Vec<_>, Error>>()?;
+        let (written, steps): (Vec<_>, Vec<_>) = written.into_iter().unzip();
         let files = written.len() as u64 + u64::from(plan.root.is_some()) + 1;
 
         let mut snapshot_bytes = 0;
@@ -134,7 +148,7 @@ impl Committer<'_> {
                     (name, listed)
                 }));
                 let (keys, next) = self.top_keys("snapshot");
-                let (file, bytes) =
+                let (listed, file) =
                     self.create("snapshot", Signing::By(keys, next), |version| {
                         snapshot.version = version.unwrap_or(snapshot.version);
                         (snapshot.version, snapshot.to_canonical())
@@ -143,11 +157,12 @@ impl Committer<'_> {
                     (self.progress)(Event::Start(Stage::Deltas, 1));
                     // Readers have the one root or the other, so no place in a list names a key.
                     let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
-                    deltas.snapshot(&snapshot, &bytes, keyids)?;
+                    let steps: Vec<_> = steps.into_iter().flatten().collect();
+                    deltas.snapshot(&snapshot, &file, keyids, &steps)?;
                 }
-                summary.snapshot_version = Some(file.version.get());
-                snapshot_bytes = file.length.unwrap_or(0);
-                file
+                summary.snapshot_version = Some(listed.version.get());
+                snapshot_bytes = listed.length.unwrap_or(0);
+                listed
             }
             (None, Some(same)) => same,
             (None, None) => return Err(Error::damaged("timestamp.json", "has nothing to list")),
@@ -202,7 +217,7 @@ impl Committer<'_> {
         role: &str,
         signing: Signing<'_>,
         mut render: impl FnMut(Option<Version>) -> (Version, Vec<u8>),
-    ) -> Result<(MetaFile, Vec<u8>), Error> {
+    ) -> Result<(MetaFile, Signed<()>), Error> {
         let mut asked = None;
         loop {
             let (version, canonical) = render(asked);
@@ -220,7 +235,8 @@ impl Committer<'_> {
                     hashes: hashed.then(|| Hashes::sha256_only(Digest::of(&bytes))),
                     extra: Default::default(),
                 };
-                return Ok((file, bytes));
+                let signed = Signed::just_signed(bytes, &canonical);
+                return Ok((file, signed.map_err(|error| Error::damaged(&name, error))?));
             }
             if matches!(signing, Signing::Done(_)) {
                 return Err(Error::damaged(&name, "is there already, with other bytes"));

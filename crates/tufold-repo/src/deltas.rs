@@ -5,7 +5,7 @@
 //! more: a client then fetches the full file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -13,8 +13,8 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Snapshot,
-    Version, canonical_parts, outline,
+    Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Signed,
+    Snapshot, Version, outline,
 };
 use tufold_store::Store;
 
@@ -70,28 +70,27 @@ impl<'d> DeltaWriter<'d> {
         }
     }
 
-    /// Writes the edges that end at this version of a targets role.
-    pub(crate) fn role(
-        &self,
-        role: &str,
-        version: Version,
-        file: &[u8],
-        keyids: &[KeyId],
-    ) -> Result<(), Error> {
-        self.ladder.writes(version.get()).into_iter().try_for_each(|edge| {
+    /// Writes the edges that end at the new version of a targets role.
+    pub(crate) fn role(&self, step: &RoleStep, keyids: &[KeyId]) -> Result<(), Error> {
+        let (to, file) = &step.written;
+        self.ladder.writes(to.get()).into_iter().try_for_each(|edge| {
             let Some(from) = Version::new(edge.from) else { return Ok(()) };
-            let name = DeltaName::Role { role: role.to_owned(), from, to: version };
-            self.document(role, Some(from), file, keyids, &name)
+            let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
+            match step.file(from) {
+                Some(base) => self.edge(&name, Some(base), file, keyids),
+                None => self.edge_from(&name, from, file, keyids),
+            }
         })
     }
 
     /// Writes the edges that end at this snapshot, the one from nothing included, and the bundles for
-    /// mirrors.
+    /// mirrors. `steps` are the roles that were written with it.
     pub(crate) fn snapshot(
         &self,
         snapshot: &Snapshot,
-        file: &[u8],
+        file: &Signed<()>,
         keyids: &[KeyId],
+        steps: &[RoleStep],
     ) -> Result<(), Error> {
         let to = snapshot.version;
         let from: Vec<Version> = self
@@ -102,10 +101,16 @@ impl<'d> DeltaWriter<'d> {
             .collect();
         let edges = || {
             from.par_iter().map(|&from| Some(from)).chain([None]).try_for_each(|from| {
-                self.document("snapshot", from, file, keyids, &DeltaName::Snapshot { from, to })
+                let name = DeltaName::Snapshot { from, to };
+                match from {
+                    Some(from) => self.edge_from(&name, from, file, keyids),
+                    None => self.edge(&name, None, file, keyids),
+                }
             })
         };
-        let bundles = || from.par_iter().try_for_each(|&from| self.mirror(from, snapshot, file));
+        let steps = steps.iter().map(|step| (step.role.as_str(), step)).collect();
+        let bundles =
+            || from.par_iter().try_for_each(|&from| self.mirror(from, snapshot, file, &steps));
         let (edges, bundles) = rayon::join(edges, bundles);
         edges.and(bundles)
     }
@@ -121,64 +126,75 @@ impl<'d> DeltaWriter<'d> {
         }
     }
 
-    fn document(
+    /// Writes an edge whose base is read.
+    fn edge_from(
         &self,
-        role: &str,
-        from: Option<Version>,
-        file: &[u8],
-        keyids: &[KeyId],
         name: &DeltaName,
+        from: Version,
+        new: &Signed<()>,
+        keyids: &[KeyId],
     ) -> Result<(), Error> {
-        let base = match from {
-            None => None,
-            Some(version) => match self.bases.file(role, version)? {
-                Some(base) => Some(base),
-                None => {
-                    self.without_base.fetch_add(1, Ordering::Relaxed);
-                    return Ok(());
-                }
-            },
+        let role = name.role();
+        let Some(base) = self.bases.file(role, from)? else {
+            self.without_base.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         };
-        let damaged = |error: tufold_meta::ParseError| Error::damaged(role, error);
-        let base = base.as_deref().map(canonical_parts).transpose().map_err(damaged)?;
-        let (new, signatures) = canonical_parts(file).map_err(damaged)?;
+        let base = Signed::take_apart(base)
+            .map_err(|error| Error::damaged(&versioned_file_name(role, from), error))?;
+        self.edge(name, Some(&base), new, keyids)
+    }
+
+    fn edge(
+        &self,
+        name: &DeltaName,
+        base: Option<&Signed<()>>,
+        new: &Signed<()>,
+        keyids: &[KeyId],
+    ) -> Result<(), Error> {
         let mut object = Vec::new();
         if name.has_signatures() {
-            Envelope::new(signatures)
-                .ok_or_else(|| Error::damaged(role, "is signed twice by one key"))?
+            Envelope::new(new.signatures().to_vec())
+                .ok_or_else(|| Error::damaged(name.role(), "is signed twice by one key"))?
                 .write(keyids, &mut object);
         } else {
             Envelope::write_none(&mut object);
         }
-        let base = base.as_ref().map(|(signed, _)| &**signed);
-        object.extend_from_slice(&delta(None, Prediction::Old, base, &new, false)?);
+        let base = base.map(Signed::canonical);
+        object.extend_from_slice(&delta(None, Prediction::Old, base, new.canonical(), false)?);
         self.create(name, &object)
     }
 
     /// Writes the bundle from one snapshot to the new one.
-    fn mirror(&self, from: Version, new: &Snapshot, new_file: &[u8]) -> Result<(), Error> {
+    fn mirror(
+        &self,
+        from: Version,
+        new: &Snapshot,
+        new_file: &Signed<()>,
+        steps: &HashMap<&str, &RoleStep>,
+    ) -> Result<(), Error> {
         let Some(old_file) = self.bases.file("snapshot", from)? else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let damaged = |error: tufold_meta::ParseError| {
-            Error::damaged(&versioned_file_name("snapshot", from), error)
+        let damaged = |error: &dyn std::fmt::Display| {
+            Error::damaged(&versioned_file_name("snapshot", from), error.to_string())
         };
-        let (old_signed, _) = canonical_parts(&old_file).map_err(damaged)?;
-        let (new_signed, _) = canonical_parts(new_file).map_err(damaged)?;
-        let old: Snapshot = serde_json::from_slice(&old_signed)
-            .map_err(|error| Error::damaged("snapshot.json", error))?;
+        let old_file = Signed::take_apart(old_file).map_err(|error| damaged(&error))?;
+        let old: Snapshot =
+            serde_json::from_slice(old_file.canonical()).map_err(|error| damaged(&error))?;
         let (held, published) = rayon::join(
-            || self.files_of(&old.meta, &new.meta, &old_file),
-            || self.files_of(&new.meta, &old.meta, new_file),
+            || self.files_of(&old.meta, &new.meta, &old_file, steps),
+            || self.files_of(&new.meta, &old.meta, new_file, steps),
         );
         let (Some(held), Some(published)) = (held?, published?) else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(file.as_slice()));
-        let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(file.as_slice()));
-        let Ok(step) = Step::between(&old_signed, &new_signed, &held, &published) else {
+        let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(&**file));
+        let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(&**file));
+        let Ok(step) =
+            Step::published(old_file.canonical(), new_file.canonical(), &held, &published)
+        else {
             // A document that does not come back byte for byte, as one of another publisher may be.
             self.declined.fetch_add(1, Ordering::Relaxed);
             return Ok(());
@@ -190,23 +206,30 @@ impl<'d> DeltaWriter<'d> {
 
     /// The snapshot's file and those of the roles that `other` lists with another version, and of the roles that delegate.
     /// `None` if one of them is nowhere any more.
-    fn files_of(
+    fn files_of<'s>(
         &self,
         meta: &BTreeMap<String, MetaFile>,
         other: &BTreeMap<String, MetaFile>,
-        snapshot: &[u8],
-    ) -> Result<Option<Documents>, Error> {
-        let mut files = BTreeMap::from([("snapshot".to_owned(), snapshot.to_vec())]);
+        snapshot: &'s Signed<()>,
+        steps: &HashMap<&str, &'s RoleStep>,
+    ) -> Result<Option<Documents<'s>>, Error> {
+        let mut files: Documents<'s> =
+            HashMap::from([("snapshot".to_owned(), Cow::Borrowed(snapshot.bytes()))]);
         for (name, file) in meta {
             let Some(role) = name.strip_suffix(".json") else { continue };
             let same = other.get(name).is_some_and(|other| other.version == file.version);
             if same && role != "targets" && role != crate::layout::BINS {
                 continue;
             }
-            match self.bases.file(role, file.version)? {
-                Some(bytes) => files.insert(role.to_owned(), bytes),
-                None => return Ok(None),
+            let known = steps.get(role).and_then(|step| step.file(file.version));
+            let file = match known {
+                Some(file) => Cow::Borrowed(file.bytes()),
+                None => match self.bases.file(role, file.version)? {
+                    Some(bytes) => Cow::Owned(bytes),
+                    None => return Ok(None),
+                },
             };
+            files.insert(role.to_owned(), file);
         }
         Ok(Some(files))
     }
@@ -222,6 +245,21 @@ impl<'d> DeltaWriter<'d> {
             self.step_bytes.fetch_add(length, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+/// A targets role that was written, with its version, and what it replaced, if that is at hand.
+pub(crate) struct RoleStep {
+    pub(crate) role: String,
+    pub(crate) replaced: Option<(Version, Signed<()>)>,
+    pub(crate) written: (Version, Signed<()>),
+}
+
+impl RoleStep {
+    /// The file of this version, if it is at hand.
+    fn file(&self, version: Version) -> Option<&Signed<()>> {
+        let files = self.replaced.iter().chain([&self.written]);
+        files.into_iter().find(|(of, _)| *of == version).map(|(_, file)| file)
     }
 }
 
@@ -262,6 +300,20 @@ impl Step {
         Ok(Self { old: old.to_vec(), before: before?, after: after?, outline })
     }
 
+    /// As [`Step::between`] for files that keep the rules of a publisher. What a mirror will rebuild is not made, but follows: see
+    /// [`RoleChanges::flatten_both`].
+    fn published(
+        old: &[u8],
+        new: &[u8],
+        held: &Files<'_, '_>,
+        published: &Files<'_, '_>,
+    ) -> Result<Self, BundleError> {
+        let outline = outline(old, new)?;
+        let changes = RoleChanges::between(old, outline.clone())?;
+        let (before, after) = changes.flatten_both(held, published)?;
+        Ok(Self { old: old.to_vec(), before, after, outline })
+    }
+
     /// The bundle, by one codec or by those that a publish uses; both its deltas have been applied once.
     pub fn bundle(&self, codec: Option<Codec>) -> Result<Vec<u8>, Error> {
         self.encode(codec, true)
@@ -282,7 +334,7 @@ impl Step {
 }
 
 /// Files by the names of their roles.
-type Documents = BTreeMap<String, Vec<u8>>;
+type Documents<'f> = HashMap<String, Cow<'f, [u8]>>;
 
 /// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines. A publish does not
 /// verify: a delta that rebuilt other bytes would cost each reader one full file, and the tests of the codecs are there to

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tufold_meta::names::meta_name;
 use tufold_meta::{
-    MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Snapshot, TargetFile, Targets, Time,
+    MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
     Version, write_targets,
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct RolePlan {
     pub(crate) keys: RoleKeys,
     /// The new document, with its version and expiry.
     pub(crate) document: Targets,
+    /// The file of the version before, if it was read and deltas may start from it.
+    pub(crate) replaced: Option<Signed<()>>,
     /// The targets of a role that is listed anew, sorted; `document.targets` is empty then.
     pub(crate) listed: Vec<Target>,
     pub(crate) counts: Counts,
@@ -146,7 +148,8 @@ impl RolePlan {
         };
         let counts = Counts { added: listed.len() as u64, ..Counts::default() };
         let keys = keys.clone();
-        Self { role, keys, document, listed, counts, why: Why::Content, signatures: None }
+        let why = Why::Content;
+        Self { role, keys, document, replaced: None, listed, counts, why, signatures: None }
     }
 
     /// The next version of a role that is published.
@@ -162,7 +165,7 @@ impl RolePlan {
         document.expires = lifetimes.expiry(RoleKind::of_targets_role(&role), now);
         let why = if counts.is_zero() { Why::Expiry } else { Why::Content };
         let (keys, listed) = (keys.clone(), Vec::new());
-        Self { role, keys, document, listed, counts, why, signatures: None }
+        Self { role, keys, document, replaced: None, listed, counts, why, signatures: None }
     }
 
     /// The canonical bytes of the document at its version.

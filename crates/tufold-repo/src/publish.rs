@@ -360,9 +360,14 @@ impl Publisher {
         let (_, keys) = self.state.keys_of(&role).ok_or_else(|| {
             Error::damaged(&role, "is in the snapshot, but no role delegates to it")
         })?;
-        let mut document = match role.as_str() {
-            "targets" => Targets::clone(&self.state.targets),
-            role => self.state.targets_role(&*self.repository.public, role)?,
+        let (mut document, replaced) = match role.as_str() {
+            "targets" => (Targets::clone(&self.state.targets), None),
+            role => {
+                let document = self.state.targets_role(&*self.repository.public, role)?;
+                let (document, file) = document.into_parts();
+                // Only deltas start from it.
+                (document, self.repository.settings.ladder.map(|_| file))
+            }
         };
         let due = match work.resign {
             Resign::Now => true,
@@ -391,6 +396,7 @@ impl Publisher {
         }
         let mut plan = RolePlan::next(role, keys, lifetimes, now, document, counts);
         plan.listed = listed;
+        plan.replaced = replaced;
         let due_at = lifetimes.due_at(kind, plan.document.expires);
         Ok(Planned { plan: Some(plan), due_at })
     }

@@ -198,12 +198,16 @@ impl State {
     }
 
     /// Reads and verifies the current document of a targets role.
-    pub(crate) fn targets_role(&self, public: &dyn Store, role: &str) -> Result<Targets, Error> {
+    pub(crate) fn targets_role(
+        &self,
+        public: &dyn Store,
+        role: &str,
+    ) -> Result<Verified<Targets>, Error> {
         let keys = self.keys_of(role).ok_or_else(|| Error::Change {
             path: role.to_owned(),
             problem: "no role of this name is delegated".to_owned(),
         })?;
-        Ok(load_listed::<Targets>(public, role, keys, &self.snapshot)?.into_payload())
+        load_listed(public, role, keys, &self.snapshot)
     }
 
     /// The names of the roles below the top-level targets role that list targets, sorted.

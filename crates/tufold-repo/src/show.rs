@@ -123,7 +123,7 @@ pub fn role(repository: &Repository, name: &str) -> Result<RoleView, Error> {
         threshold: keys.1,
         targets: Some(document.targets.len() as u64),
     };
-    Ok(RoleView { row, paths: document.targets.into_keys().collect() })
+    Ok(RoleView { row, paths: document.into_payload().targets.into_keys().collect() })
 }
 
 /// The target at `path`, looked up in the role that the layout gives it.
@@ -134,7 +134,9 @@ pub fn target(repository: &Repository, path: &str) -> Result<TargetRow, Error> {
     let found: Option<TargetFile> = match (role.as_str(), listed) {
         ("targets", _) => state.targets.targets.get(path).cloned(),
         (_, None) => None,
-        (role, Some(_)) => state.targets_role(&*repository.public, role)?.targets.remove(path),
+        (role, Some(_)) => {
+            state.targets_role(&*repository.public, role)?.into_payload().targets.remove(path)
+        }
     };
     let file = listed.map(|file| versioned_file_name(&role, file.version));
     let hashes = found.as_ref().map(|target| target.hashes.clone()).unwrap_or_default();

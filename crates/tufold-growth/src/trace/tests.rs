@@ -31,7 +31,8 @@ fn a_history_is_the_same_each_time() {
         list.write(&mut bytes).unwrap();
         tufold_meta::Digest::of(&bytes).to_string()
     };
-    expect_test::expect!["f8d60ddef507138246afef6af5e487594c00f260bcf3d53e43cde5e0814cfaf8"].assert_eq(&digest(&start));
+    expect_test::expect!["f8d60ddef507138246afef6af5e487594c00f260bcf3d53e43cde5e0814cfaf8"]
+        .assert_eq(&digest(&start));
 }
 
 #[test]

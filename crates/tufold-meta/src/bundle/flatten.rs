@@ -1,10 +1,12 @@
 //! A targets role taken apart and put together, and many of them flattened into one document.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::BundleError;
-use super::table::{Home, Table};
-use crate::cjson::{self, CanonicalObject, Entry, ObjectCopy, merge, unescape};
+use super::table::{Chain, Home, Table};
+use crate::cjson::{self, CanonicalObject, Entries, Entry, ObjectCopy, merge, unescape};
 use crate::names::meta_name;
 use crate::{Delegations, Version};
 
@@ -12,9 +14,10 @@ use crate::{Delegations, Version};
 /// without the targets that hashing gives back to it.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
-    file: CanonicalObject<'a>,
-    signed: CanonicalObject<'a>,
-    targets: Option<CanonicalObject<'a>>,
+    len_bytes: usize,
+    file: Vec<Entry<'a>>,
+    signed: Vec<Entry<'a>>,
+    targets: Option<Vec<Entry<'a>>>,
     delegations: Option<&'a [u8]>,
     has_version: bool,
     pub(super) version: Option<u64>,
@@ -33,28 +36,53 @@ impl<'a> Document<'a> {
         (!document.has_version).then_some(document)
     }
 
+    /// Cuts the file in one go, for most of it is targets.
     fn any(file: CanonicalObject<'a>) -> Option<Self> {
-        let signed = file.object("signed")?;
         let mut document = Self {
-            file,
-            signed,
+            len_bytes: file.bytes().len(),
+            file: Vec::new(),
+            signed: Vec::new(),
             targets: None,
             delegations: None,
             has_version: false,
             version: None,
         };
-        for field in signed.entries() {
-            match field.raw_key {
-                b"delegations" => document.delegations = Some(field.value),
-                b"targets" => document.targets = Some(CanonicalObject::of(field)?),
+        let mut fields = file.entries();
+        let mut is_signed = false;
+        while let Some((key, value)) = fields.peek() {
+            let field = if key == b"signed" {
+                is_signed = true;
+                let mut signed = Entries::inside(value)?;
+                document.read_signed(&mut signed)?;
+                fields.next_around(&signed)?
+            } else {
+                fields.next()?
+            };
+            document.file.push(field);
+        }
+        is_signed.then_some(document)
+    }
+
+    fn read_signed(&mut self, fields: &mut Entries<'a>) -> Option<()> {
+        while let Some((key, value)) = fields.peek() {
+            let field = if key == b"targets" {
+                let mut targets = Entries::inside(value)?;
+                self.targets = Some(targets.by_ref().collect());
+                fields.next_around(&targets)?
+            } else {
+                fields.next()?
+            };
+            match key {
+                b"delegations" => self.delegations = Some(field.value),
                 b"version" => {
-                    document.has_version = true;
-                    document.version = str::from_utf8(field.value).ok()?.parse().ok();
+                    self.has_version = true;
+                    self.version = str::from_utf8(field.value).ok()?.parse().ok();
                 }
                 _ => {}
             }
+            self.signed.push(field);
         }
-        Some(document)
+        Some(())
     }
 
     /// What the role delegates.
@@ -64,8 +92,8 @@ impl<'a> Document<'a> {
         delegations.map(Some).map_err(|_| BundleError::NotCanonical(role.to_owned()))
     }
 
-    fn targets(&self) -> impl Iterator<Item = Entry<'a>> {
-        self.targets.into_iter().flat_map(CanonicalObject::entries)
+    fn targets(&self) -> &[Entry<'a>] {
+        self.targets.as_deref().unwrap_or_default()
     }
 
     /// The file, from its flattened form, with the targets that came back to it.
@@ -74,19 +102,19 @@ impl<'a> Document<'a> {
         routed: &[Entry<'_>],
         version: Version,
     ) -> Result<Vec<u8>, BundleError> {
-        let own: Vec<_> = self.targets().collect();
         let mut targets = b"\"targets\":".to_vec();
         targets.reserve(routed.iter().map(|target| target.whole.len() + 1).sum::<usize>() + 2);
-        merge(&own, routed, &mut targets).ok_or(BundleError::Damaged("a target stands twice"))?;
+        merge(self.targets(), routed, &mut targets)
+            .ok_or(BundleError::Damaged("a target stands twice"))?;
         let mut number = b"\"version\":".to_vec();
         cjson::write_number(version.get(), &mut number);
         let added = [Entry::new(b"targets", &targets), Entry::new(b"version", &number)];
 
         let mut signed = b"\"signed\":".to_vec();
-        signed.reserve(targets.len() + self.signed.bytes().len() + 32);
-        with_fields(self.signed, b"targets", &added, &mut signed)?;
-        let mut file = Vec::with_capacity(signed.len() + self.file.bytes().len());
-        with_fields(self.file, b"signed", &[Entry::new(b"signed", &signed)], &mut file)?;
+        signed.reserve(targets.len() + self.len_bytes + 32);
+        with_fields(&self.signed, b"targets", &added, &mut signed)?;
+        let mut file = Vec::with_capacity(signed.len() + self.len_bytes);
+        with_fields(&self.file, b"signed", &[Entry::new(b"signed", &signed)], &mut file)?;
         Ok(match cjson::file_text(&file) {
             Cow::Borrowed(_) => file,
             Cow::Owned(text) => text,
@@ -96,13 +124,13 @@ impl<'a> Document<'a> {
     /// Appends the flattened form, with the targets that hashing would not give back.
     fn write(&self, own: &[Entry<'_>], out: &mut Vec<u8>) {
         let mut file = ObjectCopy::new(out);
-        for field in self.file.entries() {
+        for field in &self.file {
             if field.raw_key != b"signed" {
                 file.entry(field.whole);
                 continue;
             }
             let mut signed = ObjectCopy::new(file.key(b"signed"));
-            for field in self.signed.entries() {
+            for field in &self.signed {
                 match field.raw_key {
                     b"version" => {}
                     b"targets" if own.is_empty() => {}
@@ -120,53 +148,161 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Appends `object` without the field `left_out` and with others, which must be new to it.
+/// Appends the object of `fields` without the one `left_out` and with others, which must be new to it.
 pub(super) fn with_fields(
-    object: CanonicalObject<'_>,
+    fields: &[Entry<'_>],
     left_out: &[u8],
     added: &[Entry<'_>],
     out: &mut Vec<u8>,
 ) -> Result<(), BundleError> {
-    let kept = object.entries().filter(|field| field.raw_key != left_out).collect::<Vec<_>>();
+    let kept: Vec<_> = fields.iter().copied().filter(|field| field.raw_key != left_out).collect();
     merge(&kept, added, out).ok_or(BundleError::Damaged("a field stands twice"))
 }
 
+/// Some roles of one state of a repository, and its snapshot.
+#[derive(Debug)]
+pub(super) struct Side<'a> {
+    pub(super) snapshot: CanonicalObject<'a>,
+    /// By name, in order.
+    pub(super) roles: Vec<(&'a str, Document<'a>)>,
+}
+
+impl<'a> Side<'a> {
+    fn places(&self) -> HashMap<&'a str, usize> {
+        self.roles.iter().enumerate().map(|(place, (role, _))| (*role, place)).collect()
+    }
+
+    fn len_bytes(&self) -> usize {
+        self.roles.iter().map(|(_, role)| role.len_bytes).sum()
+    }
+
+    /// The flattened document of these targets, each role with those of its own that hashing would not give back.
+    fn write<'e>(
+        &self,
+        own: impl Fn(usize) -> &'e [Entry<'e>],
+        routed: impl Iterator<Item = &'e [u8]>,
+    ) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len_bytes());
+        let mut top = ObjectCopy::new(&mut out);
+        let mut object = ObjectCopy::new(top.key(b"roles"));
+        let mut name = Vec::new();
+        for (place, (role, document)) in self.roles.iter().enumerate() {
+            name.clear();
+            cjson::write_string(&meta_name(role), &mut name);
+            document.write(own(place), object.key(&name[1..name.len() - 1]));
+        }
+        object.end();
+        let mut object = ObjectCopy::new(top.key(b"snapshot"));
+        let envelope = self.snapshot.entries().filter(|field| field.raw_key != b"signed");
+        envelope.for_each(|field| object.entry(field.whole));
+        object.end();
+        let mut object = ObjectCopy::new(top.key(b"targets"));
+        routed.for_each(|whole| object.entry(whole));
+        object.end();
+        top.end();
+        out
+    }
+}
+
 /// Many roles as one document: their targets as one map, and the rest of each.
-pub(super) fn flatten(
-    snapshot: CanonicalObject<'_>,
-    roles: &[(&str, Document<'_>)],
-    table: &Table,
-) -> Vec<u8> {
-    let mut routed: Vec<(Cow<'_, [u8]>, &[u8])> = Vec::new();
-    let mut out = Vec::with_capacity(roles.iter().map(|(_, role)| role.file.bytes().len()).sum());
-    let mut top = ObjectCopy::new(&mut out);
-    let mut object = ObjectCopy::new(top.key(b"roles"));
-    let mut own = Vec::new();
-    let mut name = Vec::new();
-    for (place, (role, document)) in roles.iter().enumerate() {
-        own.clear();
+pub(super) fn flatten(side: &Side<'_>, table: &Table) -> Vec<u8> {
+    let mut routed = Sorter::default();
+    let mut own = vec![Vec::new(); side.roles.len()];
+    for (place, (_, document)) in side.roles.iter().enumerate() {
         for target in document.targets() {
             let path = unescape(target.raw_key);
             if table.home(&path) == Some(Home::Role(place)) {
-                routed.push((path, target.whole));
+                routed.push(path, target.whole);
             } else {
-                own.push(target);
+                own[place].push(*target);
             }
         }
-        name.clear();
-        cjson::write_string(&meta_name(role), &mut name);
-        document.write(&own, object.key(&name[1..name.len() - 1]));
     }
-    object.end();
-    let mut object = ObjectCopy::new(top.key(b"snapshot"));
-    let envelope = snapshot.entries().filter(|field| field.raw_key != b"signed");
-    envelope.for_each(|field| object.entry(field.whole));
-    object.end();
-    // The stable sort sees that each role's targets are in order.
-    routed.sort();
-    let mut object = ObjectCopy::new(top.key(b"targets"));
-    routed.iter().for_each(|(_, whole)| object.entry(whole));
-    object.end();
-    top.end();
-    out
+    side.write(|place| &own[place], routed.sorted().iter().copied())
+}
+
+/// [`flatten`] for both sides of a step that leaves the delegations to the bins as they are.
+pub(super) fn flatten_both<'s>(
+    old: &'s Side<'_>,
+    new: &'s Side<'_>,
+    chain: &Chain,
+) -> (Vec<u8>, Vec<u8>) {
+    let mut names: Vec<&str> = old.roles.iter().chain(&new.roles).map(|(role, _)| *role).collect();
+    names.sort_unstable();
+    names.dedup();
+    let table = Table::new(chain, names.iter().copied());
+    // Both lists are in the order of `<role>.json`, so each role is looked up by its name.
+    let (old_places, new_places) = (old.places(), new.places());
+    let mut routed = Sorter::default();
+    let mut old_own = vec![Vec::new(); old.roles.len()];
+    let mut new_own = vec![Vec::new(); new.roles.len()];
+    for (home, role) in names.iter().enumerate() {
+        let (before, after) = (old_places.get(role), new_places.get(role));
+        let targets = |side: &'s Side<'_>, at: Option<&usize>| {
+            at.map(|&at| side.roles[at].1.targets()).unwrap_or_default().iter().copied().peekable()
+        };
+        let (mut left, mut right) = (targets(old, before), targets(new, after));
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(l), Some(r)) if l.raw_key == r.raw_key => Ordering::Equal,
+                (Some(l), Some(r)) => unescape(l.raw_key).cmp(&unescape(r.raw_key)),
+            };
+            let before_entry = if order == Ordering::Greater { None } else { left.next() };
+            let after_entry = if order == Ordering::Less { None } else { right.next() };
+            let Some(either) = before_entry.or(after_entry) else { break };
+            let path = unescape(either.raw_key);
+            if table.home(&path) == Some(Home::Role(home)) {
+                let both = (before_entry.map(|e| e.whole), after_entry.map(|e| e.whole));
+                routed.push(path, both);
+                continue;
+            }
+            if let (Some(&at), Some(entry)) = (before, before_entry) {
+                old_own[at].push(entry);
+            }
+            if let (Some(&at), Some(entry)) = (after, after_entry) {
+                new_own[at].push(entry);
+            }
+        }
+    }
+    let routed = routed.sorted();
+    let before = routed.iter().filter_map(|(before, _)| *before);
+    let after = routed.iter().filter_map(|(_, after)| *after);
+    (old.write(|place| &old_own[place], before), new.write(|place| &new_own[place], after))
+}
+
+/// Sorts what belongs to paths.
+struct Sorter<'a, T>(Vec<(u64, Cow<'a, [u8]>, T)>);
+
+impl<T> Default for Sorter<'_, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'a, T> Sorter<'a, T> {
+    fn push(&mut self, path: Cow<'a, [u8]>, value: T) {
+        self.0.push((0, path, value));
+    }
+
+    /// In the order of the paths; what has the same path stays in the order in which it came.
+    fn sorted(mut self) -> Vec<T> {
+        // Most comparisons end at the eight bytes behind what all paths begin with.
+        let mut common = self.0.first().map_or(&[][..], |(_, path, _)| path);
+        for (_, path, _) in &self.0 {
+            let same = common.iter().zip(path.iter()).take_while(|(a, b)| a == b).count();
+            common = &common[..same];
+        }
+        let skipped = common.len();
+        for (head, path, _) in &mut self.0 {
+            let rest = &path[skipped..];
+            let mut bytes = [0; 8];
+            bytes[..rest.len().min(8)].copy_from_slice(&rest[..rest.len().min(8)]);
+            *head = u64::from_be_bytes(bytes);
+        }
+        self.0.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
+        self.0.into_iter().map(|(_, _, value)| value).collect()
+    }
 }

@@ -8,7 +8,7 @@ use crate::{BitLength, DelegatedRoles, Delegations, Digest, Selector};
 const MAX_CHAIN: usize = 4;
 
 /// The roles from `targets` down to the one that delegates to the bins, and the bins.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Chain {
     /// `targets`, and `bins` in the form of PEP 458.
     pub(super) roles: Vec<String>,

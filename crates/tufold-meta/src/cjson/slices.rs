@@ -95,6 +95,29 @@ pub(crate) struct Entries<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Entries<'a> {
+    /// The key of the next entry, and the text from its value on.
+    pub(crate) fn peek(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let key_end = string_end(self.rest)?;
+        Some((&self.rest[1..key_end - 1], &self.rest[key_end + 1..]))
+    }
+
+    /// The entries of the object that a peeked value begins with; `None` if it is no object.
+    pub(crate) fn inside(value: &'a [u8]) -> Option<Self> {
+        Some(Self { rest: value.strip_prefix(b"{")? })
+    }
+
+    /// Steps over the next entry, whose value is the object that `inside` has come to the end of.
+    pub(crate) fn next_around(&mut self, inside: &Self) -> Option<Entry<'a>> {
+        let after = inside.rest.strip_prefix(b"}")?;
+        let (raw_key, value) = self.peek()?;
+        let value = &value[..value.len() - after.len()];
+        let whole = &self.rest[..self.rest.len() - after.len()];
+        self.rest = after.strip_prefix(b",").unwrap_or(after);
+        Some(Entry { raw_key, value, whole })
+    }
+}
+
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
@@ -278,6 +301,24 @@ mod tests {
         for json in ["", "[]", "{", r#"{"b":1,"a":1}"#, r#"{"a":1} "#, r#"{"a":1.0}"#] {
             assert_eq!(texts(json), None, "{json}");
         }
+    }
+
+    #[test]
+    fn an_object_is_cut_while_it_is_stepped_over() {
+        let text = br#"{"a":{"b":1,"c":{}},"d":2}"#;
+        let mut outer = CanonicalObject::parse(text).unwrap().entries();
+        let mut inner = Entries::inside(outer.peek().unwrap().1).unwrap();
+        assert_eq!(
+            inner.by_ref().map(|entry| entry.whole).collect::<Vec<_>>(),
+            [&br#""b":1"#[..], br#""c":{}"#]
+        );
+        let around = outer.next_around(&inner).unwrap();
+        assert_eq!((around.raw_key, around.value), (&b"a"[..], &br#"{"b":1,"c":{}}"#[..]));
+        assert_eq!(around.whole, br#""a":{"b":1,"c":{}}"#);
+        assert_eq!(outer.next().unwrap().whole, br#""d":2"#);
+        assert!(
+            outer.next().is_none() && outer.peek().is_none() && Entries::inside(b"2").is_none()
+        );
     }
 
     #[test]

@@ -143,12 +143,15 @@ impl Rotator {
         if let Some(keys) = self.new_bin_keys(rotation)? {
             let names: Vec<&str> = state.roles().filter(|role| *role != "targets").collect();
             let plans = names.into_par_iter().map(|role| {
-                let mut document = state.targets_role(&*repository.public, role)?;
+                let (mut document, file) =
+                    state.targets_role(&*repository.public, role)?.into_parts();
                 if role == BINS && state.bins.is_some() {
                     keys.set(&mut document)?;
                 }
                 let (role, counts) = (role.to_owned(), Counts::default());
-                Ok(RolePlan::next(role, &keys.role, lifetimes, now, document, counts))
+                let mut plan = RolePlan::next(role, &keys.role, lifetimes, now, document, counts);
+                plan.replaced = repository.settings.ladder.map(|_| file);
+                Ok(plan)
             });
             roles = plans.collect::<Result<Vec<_>, Error>>()?;
         }
@@ -157,6 +160,7 @@ impl Rotator {
                 role: "targets".to_owned(),
                 keys: state.root.roles["targets"].clone(),
                 document: draft.payload.clone(),
+                replaced: None,
                 listed: Vec::new(),
                 counts: Counts::default(),
                 why: Why::Content,

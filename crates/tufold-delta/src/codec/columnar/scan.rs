@@ -175,6 +175,20 @@ impl<'a> Cursor<'a> {
             .then(|| Some(Entry { key: start + 1..end - 1, value: end + 1, start }))
     }
 
+    /// Where the next entry ends if it is this one, byte for byte.
+    #[inline]
+    pub(super) fn end_if_next_is(&self, entry: &[u8]) -> Option<usize> {
+        let start = match self.entries_seen {
+            0 => self.at,
+            _ if self.text.get(self.at) == Some(&b',') => self.at + 1,
+            _ => return None,
+        };
+        let (end, rest) = (start + entry.len(), self.text.get(start..)?);
+        let same =
+            rest.starts_with(entry) && matches!(self.text.get(end), Some(b',' | b'}' | b']'));
+        same.then_some(end)
+    }
+
     /// Goes behind an entry whose value ends at `end`.
     pub(super) fn step(&mut self, end: usize) {
         self.at = end;

@@ -227,7 +227,23 @@ impl<'a> Walker<'a, '_> {
         let mut children = Children::new(class, uniform);
         let (mut old_index, mut new_index) = (0_usize, 0_usize);
         loop {
-            let (old_entry, new_entry) = (old_cursor.peek()?, new_cursor.peek()?);
+            let (old_entry, mut old_end) = (old_cursor.peek()?, None);
+            if let (Shape::Object, Some(o)) = (shape, &old_entry) {
+                // Most entries stay, and then nothing of the new one needs to be looked for.
+                let end = *old_end.insert(scan::value_end(old, o.value)?);
+                if let Some(new_end) = new_cursor.end_if_next_is(&old[o.start..end]) {
+                    let size = size(uniform, old, end);
+                    self.walk.ops.push(Op::Event { class, size, event: Event::Same });
+                    last = Some(Passed { key: &old[o.key.clone()], value: &old[o.value..end] });
+                    old_cursor.step(end);
+                    new_cursor.step(new_end);
+                    old_index += 1;
+                    new_index += 1;
+                    continue;
+                }
+            }
+            let new_entry = new_cursor.peek()?;
+            let end_of = |o: &scan::Entry| old_end.or_else(|| scan::value_end(old, o.value));
             let event = match (&old_entry, &new_entry) {
                 (None, None) => {
                     self.walk.ops.push(Op::EventAtEnd { class, event: Event::Same });
@@ -249,7 +265,7 @@ impl<'a> Walker<'a, '_> {
                     let op = match &old_entry {
                         None => Op::EventAtEnd { class, event },
                         Some(o) => {
-                            let end = scan::value_end(old, o.value)?;
+                            let end = end_of(o)?;
                             Op::Event { class, size: size(uniform, old, end), event }
                         }
                     };
@@ -283,14 +299,14 @@ impl<'a> Walker<'a, '_> {
                     new_index += 1;
                 }
                 (Event::Remove, Some(o), _) => {
-                    let end = scan::value_end(old, o.value)?;
+                    let end = end_of(&o)?;
                     self.walk.ops.push(Op::Event { class, size: size(uniform, old, end), event });
                     last = Some(Passed { key: &old[o.key], value: &old[o.value..end] });
                     old_cursor.step(end);
                     old_index += 1;
                 }
                 (_, Some(o), Some(n)) => {
-                    let end = scan::value_end(old, o.value)?;
+                    let end = end_of(&o)?;
                     let size = size(uniform, old, end);
                     let old_value = &old[o.value..end];
                     let rest = &new[n.value..];
