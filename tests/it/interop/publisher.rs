@@ -67,6 +67,8 @@ impl Repo {
         repo.write_targets_file(rows);
         let bins = layout.bins.map(|bins| bins.to_string());
         let mut args = vec!["--delegation", layout.form, "--snapshot", layout.snapshot];
+        // Sizes are compared with those of publishers that have no deltas.
+        args.extend(["--deltas", "off"]);
         if let Some(bins) = &bins {
             args.extend(["--bins", bins]);
         }

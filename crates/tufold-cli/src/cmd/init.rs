@@ -62,7 +62,7 @@ pub(crate) struct Args {
     threshold: Vec<(RoleKind, u64)>,
     /// Which deltas are kept for clients and mirrors: pow2:N (to N versions back), climb:N, chain:N, direct:N, tiered:N or
     /// off
-    #[arg(long, value_name = "LADDER", default_value = "off")]
+    #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
     deltas: String,
     /// Do everything but write, and print what would be written
     #[arg(long)]
