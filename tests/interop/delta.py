@@ -69,7 +69,7 @@ def blake3(data):
 
 
 def fingerprint(document):
-    return None if document is None else (len(document), blake3(document)[:4])
+    return None if document is None else (len(document), blake3(document)[:3])
 
 
 def take_growth(data):
@@ -85,9 +85,9 @@ def apply(prediction, delta):
     if form >> 4 != 0xD:
         raise Damaged("format version")
     length = take_number(data)
-    needed = (length - 1, take(data, 4)) if length else None
+    needed = (length - 1, take(data, 3)) if length else None
     growth = take_growth(data)
-    result = ((needed[0] if needed else 0) + growth, take(data, 4))
+    result = ((needed[0] if needed else 0) + growth, take(data, 3))
     if take_number(data) != len(data) or result[0] < 0:
         raise Damaged("length")
     if needed != fingerprint(prediction):

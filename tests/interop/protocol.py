@@ -97,9 +97,9 @@ def take_envelope(data, keyids):
     count = take_number(data)
     if count == 0:
         return None
-    signatures = []
-    for _ in range(count - 1):
-        head = take_number(data)
+    usual, signatures = count == 1, []
+    for _ in range(1 if usual else count - 2):
+        head = 1 if usual else take_number(data)
         if head == 0:
             text = take(data, take_number(data)).decode()
             signature = parse(text)

@@ -32,7 +32,7 @@ const FILES_PER_PUBLISH: usize = 25;
 const SECONDS_PER_PUBLISH: u64 = 60;
 
 /// The signature and two bytes around it; without it, one byte.
-const ENVELOPE_BYTES: u64 = SIGNATURE_BYTES + 2;
+const ENVELOPE_BYTES: u64 = SIGNATURE_BYTES + 1;
 
 /// The bound on the mean path of the default policy.
 const BOUND: (f64, f64, u64) = (1.7, 100.0, 300);

@@ -65,27 +65,28 @@ pub enum Error {
     },
 }
 
-/// A document by its length and the first four bytes of its BLAKE3 digest. It catches mistakes and proves nothing.
+/// A document by its length and the first three bytes of its BLAKE3 digest. It catches mistakes and proves nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Fingerprint {
     /// Length of the document; `None` if there is no document.
     pub len_bytes: Option<u64>,
     /// The cut digest; zero if there is no document.
-    pub cut_digest: [u8; 4],
+    pub cut_digest: [u8; 3],
 }
 
 impl Fingerprint {
     /// The fingerprint of a document, or of there being none.
     pub fn of(document: Option<&[u8]>) -> Self {
-        let Some(bytes) = document else { return Self { len_bytes: None, cut_digest: [0; 4] } };
-        let [a, b, c, d, ..] = *blake3::hash(bytes).as_bytes();
-        Self { len_bytes: Some(bytes.len() as u64), cut_digest: [a, b, c, d] }
+        let Some(bytes) = document else { return Self { len_bytes: None, cut_digest: [0; 3] } };
+        let [a, b, c, ..] = *blake3::hash(bytes).as_bytes();
+        Self { len_bytes: Some(bytes.len() as u64), cut_digest: [a, b, c] }
     }
 }
 
 impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some(len) = self.len_bytes else { return f.write_str("none") };
-        write!(f, "{len} bytes with digest {:08x}", u32::from_be_bytes(self.cut_digest))
+        let [a, b, c] = self.cut_digest;
+        write!(f, "{len} bytes with digest {a:02x}{b:02x}{c:02x}")
     }
 }

@@ -10,6 +10,11 @@ const USUAL_LEN_BYTES: usize = 64;
 /// Announces a signature that is written in full.
 const IN_FULL: u64 = 0;
 
+/// What the first number says: no envelope, or one signature of the first key and of the usual length, or how many there are.
+const NONE: u64 = 0;
+const USUAL: u64 = 1;
+const COUNT: u64 = 2;
+
 /// The signatures of one document, sorted by key id, each of another key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Envelope(Vec<Signature>);
@@ -34,7 +39,12 @@ impl Envelope {
 
     /// Appends the envelope. `keyids` are those that the role's delegation lists, in its order.
     pub fn write(&self, keyids: &[KeyId], out: &mut Vec<u8>) {
-        varint::write(self.0.len() as u64 + 1, out);
+        if let Some(bytes) = self.usual(keyids) {
+            varint::write(USUAL, out);
+            out.extend_from_slice(&bytes);
+            return;
+        }
+        varint::write(self.0.len() as u64 + COUNT, out);
         for signature in &self.0 {
             let place = keyids.iter().position(|id| *id == signature.keyid);
             let bytes = HEXLOWER.decode(signature.sig.as_bytes()).ok();
@@ -60,19 +70,27 @@ impl Envelope {
         }
     }
 
+    /// The bytes of the only signature, if it is one as most are.
+    fn usual(&self, keyids: &[KeyId]) -> Option<Vec<u8>> {
+        let [signature] = &self.0[..] else { return None };
+        let plain = keyids.first() == Some(&signature.keyid) && signature.extra.is_empty();
+        let bytes = HEXLOWER.decode(signature.sig.as_bytes()).ok().filter(|_| plain)?;
+        (bytes.len() == USUAL_LEN_BYTES).then_some(bytes)
+    }
+
     /// Appends the sign that no envelope travels.
     pub fn write_none(out: &mut Vec<u8>) {
-        varint::write(0, out);
+        varint::write(NONE, out);
     }
 
     /// Takes an envelope off the front; `None` if the bytes say that none travels. The key ids are
     /// those of the delegation by which the reader will verify the document.
     pub fn take(bytes: &mut &[u8], keyids: &[KeyId]) -> Result<Option<Self>, EnvelopeError> {
-        let Some(count) = take_count(bytes)? else { return Ok(None) };
+        let Some(head) = Head::take(bytes)? else { return Ok(None) };
         let mut signatures: Vec<Signature> = Vec::new();
         // Each takes bytes, so a large count runs out of them.
-        for _ in 0..count {
-            let signature = match Wire::take(bytes)? {
+        for _ in 0..head.count() {
+            let signature = match head.signature(bytes)? {
                 Wire::InFull(text) => in_full(text)?,
                 Wire::OfKey(place, raw) => {
                     let keyid = usize::try_from(place).ok().and_then(|at| keyids.get(at));
@@ -93,18 +111,52 @@ impl Envelope {
     /// Goes past an envelope without the keys: how many signatures it has, `None` if the bytes say
     /// that none travels.
     pub fn skip(bytes: &mut &[u8]) -> Result<Option<u64>, EnvelopeError> {
-        let Some(count) = take_count(bytes)? else { return Ok(None) };
-        for _ in 0..count {
-            Wire::take(bytes)?;
+        let Some(head) = Head::take(bytes)? else { return Ok(None) };
+        for _ in 0..head.count() {
+            head.signature(bytes)?;
         }
-        Ok(Some(count))
+        Ok(Some(head.count()))
     }
 }
 
 const CUT: EnvelopeError = EnvelopeError("they are cut short");
 
-fn take_count(bytes: &mut &[u8]) -> Result<Option<u64>, EnvelopeError> {
-    Ok(varint::take(bytes).ok_or(CUT)?.checked_sub(1))
+/// What the first number says of an envelope that travels.
+#[derive(Clone, Copy)]
+enum Head {
+    Usual,
+    Count(u64),
+}
+
+impl Head {
+    fn take(bytes: &mut &[u8]) -> Result<Option<Self>, EnvelopeError> {
+        Ok(match varint::take(bytes).ok_or(CUT)? {
+            NONE => None,
+            USUAL => Some(Self::Usual),
+            number => Some(Self::Count(number - COUNT)),
+        })
+    }
+
+    fn count(self) -> u64 {
+        match self {
+            Self::Usual => 1,
+            Self::Count(count) => count,
+        }
+    }
+
+    /// Takes the next signature.
+    fn signature<'a>(self, bytes: &mut &'a [u8]) -> Result<Wire<'a>, EnvelopeError> {
+        match self {
+            Self::Usual => Ok(Wire::OfKey(0, take_usual(bytes)?)),
+            Self::Count(_) => Wire::take(bytes),
+        }
+    }
+}
+
+fn take_usual<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], EnvelopeError> {
+    let (raw, rest) = bytes.split_at_checked(USUAL_LEN_BYTES).ok_or(CUT)?;
+    *bytes = rest;
+    Ok(raw)
 }
 
 /// A signature as it travels.
@@ -125,9 +177,7 @@ impl<'a> Wire<'a> {
         if head % 2 == 0 {
             return Ok(Self::OfKey(place, varint::take_bytes(bytes).ok_or(CUT)?));
         }
-        let (raw, rest) = bytes.split_at_checked(USUAL_LEN_BYTES).ok_or(CUT)?;
-        *bytes = rest;
-        Ok(Self::OfKey(place, raw))
+        Ok(Self::OfKey(place, take_usual(bytes)?))
     }
 }
 
@@ -168,19 +218,19 @@ mod tests {
     }
 
     #[test]
-    fn an_ed25519_signature_takes_66_bytes() {
+    fn an_ed25519_signature_takes_65_bytes() {
         let usual = format!(r#"{{"keyid":"c","sig":"{}"}}"#, "2a".repeat(64));
-        check(&[&usual], &format!("\\x02\\x01{}", "*".repeat(64)));
+        check(&[&usual], &format!("\\x01{}", "*".repeat(64)));
         let second = format!(r#"{{"keyid":"b","sig":"{}"}}"#, "2b".repeat(64));
         let (stars, pluses) = ("*".repeat(64), "+".repeat(64));
-        check(&[&usual, &second], &format!("\\x03\\x05{pluses}\\x01{stars}"));
+        check(&[&usual, &second], &format!("\\x04\\x05{pluses}\\x01{stars}"));
     }
 
     #[test]
     fn anything_else_travels_too() {
-        check(&[], "\\x01");
-        check(&[r#"{"keyid":"a","sig":""}"#], "\\x02\\x04\\x00");
-        check(&[r#"{"keyid":"a","sig":"2a2b"}"#], "\\x02\\x04\\x02*+");
+        check(&[], "\\x02");
+        check(&[r#"{"keyid":"a","sig":""}"#], "\\x03\\x04\\x00");
+        check(&[r#"{"keyid":"a","sig":"2a2b"}"#], "\\x03\\x04\\x02*+");
         for other in [
             r#"{"keyid":"a","sig":"2A"}"#,
             r#"{"keyid":"a","sig":"xyz"}"#,
@@ -190,26 +240,27 @@ mod tests {
             let text = other.replace('"', "\\\"");
             check(
                 &[other],
-                &format!("\\x02\\x00\\x{:02x}{text}", other.len()).replace("\\x20", " "),
+                &format!("\\x03\\x00\\x{:02x}{text}", other.len()).replace("\\x20", " "),
             );
         }
     }
 
     #[test]
     fn refuses_what_is_cut_unsorted_or_unknown() {
-        let long = [&[3, 2, 0, 1][..], &[7; 64]].concat();
+        let long = [&[4, 2, 0, 1][..], &[7; 64]].concat();
         let rows: &[&[u8]] = &[
             &[],
-            &[2],
-            &[2, 1, 7],
-            &[2, 7],
-            &[2, 8, 0],
+            &[1, 7],
+            &[3],
+            &[3, 1, 7],
+            &[3, 7],
+            &[3, 8, 0],
             // Key c before key a, and key a twice.
-            &[3, 2, 0, 4, 0],
-            &[3, 4, 0, 4, 0],
+            &[4, 2, 0, 4, 0],
+            &[4, 4, 0, 4, 0],
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
-            b"\x02\x00\x02{}",
-            b"\x02\x00\x17{\"sig\":\"\",\"keyid\":\"a\"}",
+            b"\x03\x00\x02{}",
+            b"\x03\x00\x17{\"sig\":\"\",\"keyid\":\"a\"}",
             &long,
         ];
         for wire in rows {

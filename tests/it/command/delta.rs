@@ -354,7 +354,7 @@ fn oversize(snapshot: &[u8]) -> (Vec<u8>, u64) {
     let mut delta = b"TF\xd1\x00".to_vec();
     delta.extend([low, high]);
     delta.extend(cut_digest);
-    delta.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0, 0]);
+    delta.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10, 0, 0, 0, 0]);
     let len = u8::try_from(delta.len()).expect("a short delta");
     ([&[len], delta.as_slice(), delta.as_slice()].concat(), base_len + (1 << 59))
 }

@@ -172,7 +172,7 @@ fn is_json(text: &[u8]) -> bool {
 /// A container of the right base around a payload of anything. Its result has a digest that hardly
 /// any document has.
 fn hostile(codec: Codec, base: Option<&[u8]>, payload: &[u8], len: u16) {
-    let result = Fingerprint { len_bytes: Some(len.into()), cut_digest: [0; 4] };
+    let result = Fingerprint { len_bytes: Some(len.into()), cut_digest: [0; 3] };
     let header = Header {
         codec,
         prediction_kind: 0,
