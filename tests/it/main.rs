@@ -3,6 +3,7 @@
 mod attacks;
 mod client;
 mod command;
+mod component;
 mod datasets;
 mod deltas;
 mod determinism;
@@ -10,3 +11,4 @@ mod fuzz_corpus;
 mod interop;
 mod interrupted;
 mod publisher;
+mod serve;

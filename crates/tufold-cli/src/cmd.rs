@@ -6,6 +6,7 @@ pub(crate) mod init;
 pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod rotate;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod sync;
 pub(crate) mod targets;

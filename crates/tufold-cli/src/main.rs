@@ -2,6 +2,7 @@
 
 mod bars;
 mod cmd;
+mod interrupt;
 mod output;
 
 use std::process::ExitCode;
@@ -23,7 +24,8 @@ use crate::output::{Exit, Out};
   tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
   tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
   tufold check demo
-  tufold sync demo/public --into cache --root demo/public/metadata/1.root.json"
+  tufold sync demo/public --into cache --root demo/public/metadata/1.root.json
+  tufold serve demo --listen 127.0.0.1:8080"
 )]
 struct Cli {
     /// Print the result as JSON
@@ -42,6 +44,7 @@ enum Command {
     Prune(cmd::prune::Args),
     Rotate(cmd::rotate::Args),
     Sync(cmd::sync::Args),
+    Serve(cmd::serve::Args),
     Targets(cmd::targets::Args),
     Delta(cmd::delta::Args),
     /// Print completions for a shell
@@ -55,12 +58,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // A repository, a mirror and a client's cache stay whole wherever work is stopped; only drafts
-    // need clearing. Without the handler, the signal simply ends the process.
-    let _ = ctrlc::set_handler(|| {
-        tufold_store::discard_drafts();
-        std::process::exit(130);
-    });
+    interrupt::install();
     let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
     let mut out = Out::new(&mut stdout, cli.json);
     let result = match cli.command {
@@ -71,6 +69,7 @@ fn main() -> ExitCode {
         Command::Prune(args) => cmd::prune::run(args, &mut out),
         Command::Rotate(args) => cmd::rotate::run(args, &mut out),
         Command::Sync(args) => cmd::sync::run(args, &mut out),
+        Command::Serve(args) => cmd::serve::run(args, &mut out),
         Command::Delta(args) => cmd::delta::run(args, &mut out),
         Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
         Command::Completions { shell } => {
