@@ -1,111 +1,141 @@
-#!/usr/bin/env python3
-"""Has a headless Chromium fetch files one after another, and prints how each came.
+"""A headless Chromium, driven by the standard library over WebDriver."""
 
-    browser.py CHROMEDRIVER CHROMIUM PROFILE KEY_SHA256 ORIGIN PATH...
-
-PROFILE is a folder that is kept; KEY_SHA256 is the base64 digest of the server's public key, which is trusted. Prints one
-line of JSON: for each path the content coding in the browser's network log and the SHA-256 of what the page got. A browser
-stores a dictionary some time after the response that brought it, so the later paths are fetched again until they come as
-`dcz`, but not more than TRIES times.
-"""
-
+import base64
 import json
+import shutil
+import socket
 import subprocess
 import sys
-from http.client import HTTPConnection
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
 
-TRIES = 50
-FETCH = """
-const [path, done] = [arguments[0], arguments[1]];
-fetch(path, {cache: 'reload'})
-    .then(response => response.arrayBuffer())
-    .then(bytes => crypto.subtle.digest('SHA-256', bytes))
-    .then(digest => done([...new Uint8Array(digest)].map(b => b.toString(16).padStart(2, '0')).join('')))
-    .catch(error => done('error: ' + error));
-"""
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+    "--window-size=1100,1400",
+]
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
-class Driver:
-    """The WebDriver protocol, as far as it is needed here."""
+class Browser:
+    """One session; a context manager that leaves no process and no profile behind."""
 
-    def __init__(self, port: int):
-        self.port = port
+    def __enter__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.profile = tempfile.mkdtemp(prefix="tufold-browser-")
+        self.driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.base = f"http://127.0.0.1:{port}"
         self.session = ""
+        try:
+            self.wait_until(self._answers, "chromedriver does not answer")
+            wanted = {
+                "browserName": "chrome",
+                "goog:loggingPrefs": {"browser": "ALL"},
+                "goog:chromeOptions": {"args": [*FLAGS, f"--user-data-dir={self.profile}"], "binary": shutil.which("chromium")},
+            }
+            self.session = "/session/" + self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-    def call(self, method: str, path: str, body: dict | None = None):
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
-        connection.request(method, f"{self.session}{path}", body and json.dumps(body))
-        value = json.loads(connection.getresponse().read())["value"]
-        connection.close()
-        if isinstance(value, dict) and "error" in value:
-            raise RuntimeError(value["message"])
+    def __exit__(self, *_):
+        try:
+            if self.session:
+                self._ask("DELETE", self.session)
+        finally:
+            self.driver.terminate()
+            self.driver.wait()
+            shutil.rmtree(self.profile, ignore_errors=True)
+
+    def _ask(self, method, path, body=None):
+        data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
+        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as reply:
+                return json.load(reply)["value"]
+        except urllib.error.HTTPError as error:
+            value = json.load(error)["value"]
+            raise AssertionError(f"{path}: {value['error']}: {value['message']}") from None
+
+    def _answers(self):
+        try:
+            return self._ask("GET", "/status")["ready"]
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    @staticmethod
+    def wait_until(condition, what, seconds=30):
+        """Asks again and again; a machine with much to do may take its time."""
+        end = time.monotonic() + seconds
+        while not (value := condition()):
+            if time.monotonic() > end:
+                sys.exit(what)
+            time.sleep(0.02)
         return value
 
-    def start(self, browser: str, profile: str, key: str) -> None:
-        options = {
-            "binary": browser,
-            "args": [
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                f"--user-data-dir={profile}",
-                f"--ignore-certificate-errors-spki-list={key}",
-            ],
-        }
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL"}}
-        session = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self.session = f"/session/{session['sessionId']}"
+    def open(self, url):
+        self._ask("POST", f"{self.session}/url", {"url": url})
 
-    def codings(self, path: str) -> list[str]:
-        """How the responses for `path` came since the last call, by the network log."""
-        urls, codings = {}, {}
-        for entry in self.call("POST", "/se/log", {"type": "performance"}):
-            message = json.loads(entry["message"])["message"]
-            params = message["params"]
-            if message["method"] == "Network.requestWillBeSent":
-                urls[params["requestId"]] = params["request"]["url"]
-            elif message["method"] == "Network.responseReceivedExtraInfo":
-                headers = {name.lower(): value for name, value in params["headers"].items()}
-                codings[params["requestId"]] = headers.get("content-encoding", "identity")
-        return [codings[id] for id, url in urls.items() if url.endswith(path) and id in codings]
+    def run(self, script, *args):
+        """What `script`, a function's body, returns."""
+        return self._ask("POST", f"{self.session}/execute/sync", {"script": script, "args": args})
 
+    def devtools(self, command, **params):
+        return self._ask("POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": params})
 
-def main() -> int:
-    program, browser, profile, key, origin, *paths = sys.argv[1:]
-    process = subprocess.Popen([program, "--port=0"], stdout=subprocess.PIPE, text=True)
-    try:
-        port = next(
-            int(line.rstrip(".\n").rsplit(" ", 1)[1])
-            for line in process.stdout
-            if "started successfully on port" in line
-        )
-        driver = Driver(port)
-        driver.start(browser, profile, key)
-        try:
-            # A page of the server's origin, from which the rest is fetched.
-            driver.call("POST", "/url", {"url": f"{origin}/metadata/timestamp.json"})
-            answers = []
-            for at, path in enumerate(paths):
-                for _ in range(1 if at == 0 else TRIES):
-                    body = {"script": FETCH, "args": [path]}
-                    digest = driver.call("POST", "/execute/async", body)
-                    coding = driver.codings(path)[-1]
-                    if coding == "dcz":
-                        break
-                answers.append({"path": path, "coding": coding, "sha256": digest})
-        finally:
-            driver.call("DELETE", "")
-    finally:
-        process.terminate()
-        process.wait()
-    print(json.dumps(answers))
-    return 0
+    def find(self, selector):
+        return self._ask("POST", f"{self.session}/element", {"using": "css selector", "value": selector})[ELEMENT]
 
+    def click(self, selector):
+        self._ask("POST", f"{self.session}/element/{self.find(selector)}/click")
 
-if __name__ == "__main__":
-    sys.exit(main())
+    def press(self, selector, keys):
+        self._ask("POST", f"{self.session}/element/{self.find(selector)}/value", {"text": keys})
+
+    def hover(self, x, y):
+        """Moves the mouse to a place in the window."""
+        move = {"type": "pointerMove", "duration": 0, "x": round(x), "y": round(y)}
+        self._ask("POST", f"{self.session}/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": [move]}]})
+
+    def width(self, pixels, mobile):
+        """The width of the window, with touch and the layout of a phone if `mobile`."""
+        self.devtools("Emulation.setDeviceMetricsOverride", width=pixels, height=844 if mobile else 1400, deviceScaleFactor=1, mobile=mobile)
+
+    def media(self, media="", **features):
+        """Makes the page believe that it is printed, or that the reader prefers something."""
+        wanted = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.devtools("Emulation.setEmulatedMedia", media=media, features=wanted)
+
+    def complaints(self):
+        """What the console was told since the last call that is worse than a word in passing."""
+        log = self._ask("POST", f"{self.session}/se/log", {"type": "browser"})
+        return [entry["message"] for entry in log if entry["level"] in ("WARNING", "SEVERE")]
+
+    def picture(self, file, selector=None):
+        """A PNG of an element, or of the whole page."""
+        clip = {}
+        if selector:
+            box = self.run(
+                "const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+                "return {x: r.left + scrollX, y: r.top + scrollY, width: r.width, height: r.height, scale: 1}",
+                selector,
+            )
+            clip = {"clip": box}
+        data = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, **clip)["data"]
+        Path(file).write_bytes(base64.b64decode(data))
+
+    def pdf(self):
+        return base64.b64decode(self.devtools("Page.printToPDF", printBackground=True)["data"])

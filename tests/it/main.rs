@@ -11,4 +11,5 @@ mod fuzz_corpus;
 mod interop;
 mod interrupted;
 mod publisher;
+mod report;
 mod serve;

@@ -24,31 +24,24 @@ function short(value, unit) {
     const steps = STEPS[unit];
     const zero = unit === "seconds" ? [0, 1, " s"] : steps[steps.length - 1];
     const [, divisor, suffix] = (size > 0 && steps.find(([from]) => size >= from)) || zero;
-    return (value < 0 ? "−" : "") + digits(size / divisor) + suffix;
+    return (value < 0 ? "−" : "") + digits(size / divisor, 3) + suffix;
 }
 
-/** `value` in full, without its unit. */
+/** `value` with every digit before the point, six in all at least, and without its unit. */
 function full(value) {
     if (!Number.isFinite(value)) return "—";
-    return (value < 0 ? "−" : "") + grouped(plain(Math.abs(value)));
+    return (value < 0 ? "−" : "") + digits(Math.abs(value), 6);
 }
 
-function digits(size) {
-    let decimals = size >= 100 || size === 0 ? 0 : size >= 10 ? 1 : 2;
-    for (let scaled = size; scaled > 0 && scaled < 1 && decimals < 9; decimals += 1) scaled *= 10;
+function digits(size, significant) {
+    let decimals = significant - 1;
+    let scaled = size;
+    for (; scaled >= 10 && decimals > 0; decimals -= 1) scaled /= 10;
+    for (; scaled > 0 && scaled < 1 && decimals < 12; decimals += 1) scaled *= 10;
     const shift = 10 ** decimals;
-    const text = (Math.round(size * shift) / shift).toFixed(decimals);
+    const rounded = Math.round(size * shift) / shift;
+    const text = rounded < 1e21 ? rounded.toFixed(decimals) : BigInt(rounded).toString();
     return grouped(text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-}
-
-/** All digits, never in scientific notation. */
-function plain(size) {
-    const text = String(size);
-    const [mantissa, exponent] = text.split("e");
-    if (exponent === undefined) return text;
-    const [whole, rest = ""] = mantissa.split(".");
-    const zeros = Number(exponent);
-    return zeros < 0 ? `0.${"0".repeat(-zeros - 1)}${whole}${rest}` : whole + rest.padEnd(zeros, "0");
 }
 
 function grouped(text) {

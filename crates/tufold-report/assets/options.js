@@ -2,7 +2,7 @@
 //
 // view: { width, height, log: { x, y }, hidden: Set of names, zoom: { x: [from, to], y: [from, to] } in percent }
 
-const MARKERS = ["circle", "rect", "triangle", "diamond", "roundRect", "pin"];
+const MARKERS = ["circle", "rect", "triangle", "diamond", "path://M0 0H10L5 10Z", "roundRect"];
 const WIDE = 640;
 
 /** The names of a plot's series in order, each once, with its colour and marker. */
@@ -47,6 +47,7 @@ function linesOption(plot, view, look) {
     const y = numberAxis(plot.y, all.map((point) => point[1]).concat(marks("y")), view, "y", look);
     const labelled = lastOfEachName(shown);
     const direct = view.width >= WIDE && labelled.size <= 8;
+    const ends = direct ? endLabels(labelled, x, y, view, look) : { room: 0, shifts: new Map() };
     const series = shown.map((series, i) => {
         const key = keys.get(series.name);
         const few = points[i].length <= 60;
@@ -56,7 +57,7 @@ function linesOption(plot, view, look) {
             data: points[i],
             step: series.run === "steps" ? "end" : false,
             symbol: key.marker,
-            symbolSize: key.marker === "pin" ? 12 : 8,
+            symbolSize: 8,
             showSymbol: few,
             showAllSymbol: few,
             lineStyle: {
@@ -73,14 +74,14 @@ function linesOption(plot, view, look) {
                 fontSize: 13,
                 fontWeight: 600,
                 distance: 8,
+                offset: [0, ends.shifts.get(series) || 0],
+                ...(textWidth(series.name, look) > labelLimit(view) ? { width: labelLimit(view), overflow: "truncate" } : {}),
             },
-            labelLayout: { moveOverlap: "shiftY" },
             z: series.origin === "predicted" ? 2 : 3,
         };
     });
-    const longest = direct ? Math.max(0, ...[...labelled].map((series) => textWidth(series.name, look))) : 0;
     return {
-        grid: { left: 4, right: direct ? longest + 18 : 20, top: 16, bottom: 4, ...LABELS_INSIDE },
+        grid: { left: 4, right: 20 + ends.room, top: 16, bottom: 4, ...LABELS_INSIDE },
         xAxis: x,
         yAxis: y,
         dataZoom: [zoom("x", view), zoom("y", view)],
@@ -111,13 +112,43 @@ function lastOfEachName(all) {
     return new Set(last.values());
 }
 
+/** How long a label at the end of a line may be. */
+function labelLimit(view) {
+    return Math.round(view.width * 0.26);
+}
+
+/** How much room the labels at the ends need to the right of the plot, and how far each moves so that none covers another. */
+function endLabels(labelled, x, y, view, look) {
+    const share = (axis, log, value) => {
+        const at = log ? Math.log : (number) => number;
+        return (at(value) - at(axis.min)) / (at(axis.max) - at(axis.min));
+    };
+    const ends = [...labelled].map((series) => {
+        const [endX, endY] = series.points[series.points.length - 1];
+        const across = share(x, view.log.x, endX);
+        const top = (1 - share(y, view.log.y, endY)) * (view.height - 50);
+        return { series, top, room: Math.min(textWidth(series.name, look), labelLimit(view)) - (1 - across) * view.width * 0.7, across };
+    });
+    const shifts = new Map();
+    let free = -Infinity;
+    // A label inside the plot goes above its line; those at the edge share it.
+    for (const end of ends.filter((end) => end.across <= 0.9)) shifts.set(end.series, -12);
+    for (const end of ends.filter((end) => end.across > 0.9).sort((a, b) => a.top - b.top)) {
+        const placed = Math.max(end.top, free);
+        shifts.set(end.series, placed - end.top);
+        free = placed + 17;
+    }
+    return { room: Math.max(0, ...ends.map((end) => end.room)), shifts };
+}
+
 function markSeries(marks, look) {
     if (marks.length === 0) return [];
     const data = marks.map((mark) => ({
         [mark.axis === "x" ? "xAxis" : "yAxis"]: mark.at,
         label: {
             formatter: () => mark.label,
-            position: mark.axis === "x" ? "insideEndTop" : "insideStartTop",
+            position: mark.axis === "x" ? "end" : "insideStartTop",
+            rotate: 0,
             color: look.soft,
             fontSize: 12,
         },
@@ -215,7 +246,7 @@ function sums(all, count) {
 }
 
 function hatch(look) {
-    return { symbol: "rect", rotation: Math.PI / 4, dashArrayX: [1, 0], dashArrayY: [3, 4], color: look.paper };
+    return { symbol: "rect", rotation: -Math.PI / 4, dashArrayX: [1, 0], dashArrayY: [2, 5], color: look.paper };
 }
 
 function barsTip(plot, shown, floor, param, keys, look) {
@@ -242,12 +273,12 @@ function heatOption(plot, view, look) {
         value: [cell.column, cell.row, value(cell)],
         label: { color: readable((value(cell) - range[0]) / (range[1] - range[0] || 1), look) },
     }));
-    const names = (data) => ({
+    const names = (data, width) => ({
         type: "category",
         data,
         axisLine: { show: false },
         axisTick: { show: false },
-        axisLabel: { color: look.ink, fontSize: 12, hideOverlap: true },
+        axisLabel: { color: look.ink, fontSize: 12, hideOverlap: true, width, overflow: "truncate" },
         splitArea: { show: false },
     });
     const series = [{
@@ -278,8 +309,8 @@ function heatOption(plot, view, look) {
     }
     return {
         grid: { left: 4, right: 8, top: 4, bottom: 4, ...LABELS_INSIDE },
-        xAxis: names(plot.columns),
-        yAxis: names(plot.rows),
+        xAxis: names(plot.columns, Math.max(60, view.width / Math.max(1, plot.columns.length))),
+        yAxis: names(plot.rows, Math.round(view.width * 0.22)),
         visualMap: { type: "continuous", show: false, seriesIndex: 0, dimension: 2, min: range[0], max: range[1], inRange: { color: look.ramp } },
         series,
         tooltip: { trigger: "item", formatter: (param) => heatTip(plot, cells[param.dataIndex], look) },
@@ -318,7 +349,7 @@ function numberAxis(axis, values, view, which, look) {
         const pad = (max - min || Math.abs(max) || 1) * 0.03;
         [min, max] = [min === 0 ? 0 : min - pad, max + pad];
     }
-    const ticks = ticksOf(axis, log, inView([min, max], log, view.zoom[which]), which === "x" ? view.width / 84 : view.height / 44);
+    const ticks = ticksOf(axis, log, inView([min, max], log, view.zoom[which]), which === "x" ? view.width / 100 : view.height / 44);
     return {
         type: log ? "log" : "value",
         min,

@@ -60,7 +60,7 @@ function textWidth(text, look) {
 function heightOf(plot, width, log) {
     if (plot.kind === "bars") {
         const rows = plot.stacked || log ? 1 : plot.series.length;
-        return Math.max(140, plot.categories.length * Math.max(44, rows * 18 + 22) + 40);
+        return Math.max(140, plot.categories.length * Math.max(width >= WIDE ? 44 : 58, rows * 18 + 22) + 40);
     }
     if (plot.kind === "heat") return Math.max(160, plot.rows.length * 46 + 36);
     return width >= WIDE ? 400 : 320;
@@ -184,6 +184,14 @@ function mountPlot(box, first) {
         if (shown) spoken.textContent = [...shown.querySelectorAll("strong, tr")].map((part) => [...part.children].map((child) => child.textContent).join(" ") || part.textContent).join("; ");
     }
 
+    function leave() {
+        if (step < 0) return;
+        step = -1;
+        // Else what was pointed at would stay highlighted.
+        chart.clear();
+        redraw();
+    }
+
     box.addEventListener("keydown", (event) => {
         const actions = {
             ArrowRight: () => stepTo(step + 1),
@@ -193,13 +201,13 @@ function mountPlot(box, first) {
             "+": () => zoomBy(0.5),
             "-": () => zoomBy(2),
             0: () => zoomBy(Infinity),
-            Escape: () => chart.dispatchAction({ type: "hideTip" }),
+            Escape: leave,
         };
         if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(actions, event.key)) return;
         event.preventDefault();
         actions[event.key]();
     });
-    box.addEventListener("blur", () => chart.dispatchAction({ type: "hideTip" }));
+    box.addEventListener("blur", leave);
     new ResizeObserver(() => {
         if (!printing && box.clientWidth !== view.width) redraw();
     }).observe(box);
@@ -244,7 +252,7 @@ const SHAPES = {
     triangle: ["path", { d: "M13 2.5 18 11.5H8Z" }],
     diamond: ["path", { d: "M13 1.5 18.5 7 13 12.5 7.5 7Z" }],
     roundRect: ["rect", { x: 8.5, y: 2.5, width: 9, height: 9, rx: 3 }],
-    pin: ["path", { d: "M13 13C9 8 9 6.500 9 5a4 4 0 0 1 8 0c0 1.500 0 3-4 8Z" }],
+    "path://M0 0H10L5 10Z": ["path", { d: "M13 11.5 8 2.500H18Z" }],
     tick: ["rect", { x: 11.5, y: 0, width: 3, height: 14 }],
 };
 

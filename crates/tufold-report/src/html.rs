@@ -169,3 +169,34 @@ fn provenance(provenance: &Provenance) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+    use crate::{Column, Origin, Table, Unit, Value};
+
+    #[test]
+    fn a_table_says_where_each_number_comes_from() {
+        let columns = vec![
+            Column::text("a <b>"),
+            Column::number("same", Unit::Bytes),
+            Column::number("mixed", Unit::Bytes),
+        ];
+        let row = |origin| {
+            let number = |value| Value::Number(value, Origin::Measured);
+            vec![Value::Text("\"&".to_owned()), number(1_234.5), Value::Number(2e6, origin)]
+        };
+        let rows = vec![row(Origin::Measured), row(Origin::Predicted)];
+        let html = table(&Table { columns, rows }).into_string();
+        for part in [
+            "a &lt;b&gt;",
+            "&quot;&amp;",
+            "same <small>bytes, measured</small>",
+            "mixed <small>bytes</small>",
+            "<data value=\"1234.5\" title=\"1.23 kB, measured\">1,234.5</data></td>",
+            "2,000,000</data> <small>predicted</small>",
+        ] {
+            assert!(html.contains(part), "{part} is not in {html}");
+        }
+    }
+}

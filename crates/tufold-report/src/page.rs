@@ -77,3 +77,39 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use aws_lc_rs::digest::{SHA256, digest};
+    use data_encoding::HEXLOWER;
+
+    use super::{LIBRARY, PLOT_SCRIPTS, json};
+
+    #[test]
+    fn vendored_files_are_those_of_the_table() {
+        let vendor = Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor");
+        let table = std::fs::read_to_string(vendor.join("README.md")).unwrap();
+        let mut files = 0;
+        for line in table.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let (name, listed) = (cells[1].trim_matches('`'), cells[4]);
+            let found = std::fs::read(vendor.join(name)).unwrap();
+            assert_eq!(HEXLOWER.encode(digest(&SHA256, &found).as_ref()), listed, "{name}");
+            files += 1;
+        }
+        assert_eq!(files, 6);
+    }
+
+    #[test]
+    fn no_script_ends_its_own_element() {
+        for script in PLOT_SCRIPTS.iter().chain(&[LIBRARY]) {
+            assert!(!script.contains("</script") && !script.contains("<!--"));
+        }
+        let bad = "</script><!-- & \u{2028}";
+        let written = json(&bad);
+        assert!(!written.contains(['<', '>', '&']), "{written}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), bad);
+    }
+}

@@ -304,3 +304,53 @@ fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{codecs, ladder_paths};
+    use crate::plot::Plot;
+
+    const SIZES: &str = "case\tcodec\tbytes\tfloor\tfloor_bytes\n\
+        one\tours\t150\tstrict\t100.0\none\ttheirs\t400\tstrict\t100.0\none\tnone\t\tstrict\t100.0\n\
+        two\tours\t220\tstrict\t200.0\ntwo\ttheirs\t300\tstrict\t200.0\n";
+    const LADDER: &str = "policy\tgap\tmean_requests\tmean_bytes\tdirect_mean_bytes\tfloor_mean_bytes\n\
+        a\t1\t1\t100\t100\t90\nb\t1\t1\t100\t100\t90\na\t10\t3\t450\t300\t250\nb\t10\t9\t900\t300\t250\n";
+
+    #[test]
+    fn codecs_are_held_to_the_floor_of_their_case() {
+        let section = codecs("r.tsv", SIZES, &[("one", "first"), ("two", "second")]).unwrap();
+        assert_eq!(
+            section.finding,
+            "Ours stays within 1.5 times the floor; the next best codec, theirs, needs up to 4 times"
+        );
+        let Plot::Bars(bars) = section.plot else { panic!("no bars") };
+        assert_eq!(bars.series[1].values, [Some(400.0), Some(300.0)]);
+        assert_eq!(bars.series[2].values, [None, None]);
+        assert_eq!(bars.floor.unwrap().values, [100.0, 200.0]);
+        assert_eq!(section.table.rows.len(), 4);
+    }
+
+    #[test]
+    fn ladders_are_held_to_one_direct_delta() {
+        let section = ladder_paths("r.tsv", LADDER).unwrap();
+        assert_eq!(
+            section.finding,
+            "Up to 10 publishes behind, the a ladder costs a client at most 1.5 times one direct delta; b costs up to 3 times"
+        );
+        let Plot::Lines(lines) = section.plot else { panic!("no lines") };
+        let names: Vec<&str> = lines.series.iter().map(|series| series.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "floor"]);
+        assert_eq!(lines.series[2].points, [(1.0, 90.0), (10.0, 250.0)]);
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_record() {
+        let error = |tsv: &str| codecs("r.tsv", tsv, &[("one", "first")]).unwrap_err().to_string();
+        assert_eq!(error("case\tcodec\n"), "r.tsv: no column bytes; there are: case, codec");
+        assert_eq!(error("case\tcodec\tbytes\tfloor\tfloor_bytes\n"), "r.tsv: no row with one");
+        assert_eq!(
+            error("case\tcodec\tbytes\tfloor\tfloor_bytes\none\tours\tmany\tstrict\t1\n"),
+            "r.tsv: line 2: bytes is \"many\", which is no number"
+        );
+    }
+}

@@ -80,16 +80,16 @@ impl Unit {
             &steps[steps.len() - 1]
         });
         let sign = if value < 0.0 { "−" } else { "" };
-        format!("{sign}{}{suffix}", digits(size / divisor))
+        format!("{sign}{}{suffix}", digits(size / divisor, 3))
     }
 
-    /// `value` in full, with thousands separators and without its unit: `427,837`.
+    /// `value` with every digit before the point, six in all at least, and without its unit: `427,837`.
     pub fn full(self, value: f64) -> String {
         if !value.is_finite() {
             return "—".to_owned();
         }
         let sign = if value < 0.0 { "−" } else { "" };
-        format!("{sign}{}", grouped(&value.abs().to_string()))
+        format!("{sign}{}", digits(value.abs(), 6))
     }
 
     /// What a column or an axis says of the unit: `bytes`; nothing for a count.
@@ -118,17 +118,15 @@ impl Unit {
     }
 }
 
-/// Three significant digits, or all that stand before the point; no zeros at the end.
-fn digits(size: f64) -> String {
-    let mut decimals = if size >= 100.0 || size == 0.0 {
-        0
-    } else if size >= 10.0 {
-        1
-    } else {
-        2
-    };
+/// So many significant digits, or all that stand before the point; no zeros at the end.
+fn digits(size: f64, significant: i32) -> String {
+    let mut decimals = significant - 1;
     let mut scaled = size;
-    while scaled > 0.0 && scaled < 1.0 && decimals < 9 {
+    while scaled >= 10.0 && decimals > 0 {
+        scaled /= 10.0;
+        decimals -= 1;
+    }
+    while scaled > 0.0 && scaled < 1.0 && decimals < 12 {
         scaled *= 10.0;
         decimals += 1;
     }
@@ -180,6 +178,8 @@ mod tests {
         check(Unit::Count, 12_340_000.0, "12.3 million", "12,340,000");
         check(Unit::Count, 4_294_967_296.0, "4.29 billion", "4,294,967,296");
         check(Unit::Ratio, 1.1422, "1.14 ×", "1.1422");
+        check(Unit::Ratio, 1.532_906_451_989, "1.53 ×", "1.53291");
+        check(Unit::Bytes, 5_235_081.4, "5.24 MB", "5,235,081");
         check(Unit::Percent, 0.0037, "0.0037 %", "0.0037");
         check(Unit::Seconds, 0.0, "0 s", "0");
         check(Unit::Seconds, 0.0123, "12.3 ms", "0.0123");

@@ -9,7 +9,6 @@ import {
     VisualMapContinuousComponent,
 } from "echarts/components";
 import { use } from "echarts/core";
-import { LabelLayout } from "echarts/features";
 import { SVGRenderer } from "echarts/renderers";
 
 use([
@@ -18,7 +17,6 @@ use([
     DataZoomInsideComponent,
     GridComponent,
     HeatmapChart,
-    LabelLayout,
     LineChart,
     MarkLineComponent,
     ScatterChart,

@@ -24,12 +24,12 @@ fn chromium_takes_a_snapshot_as_the_dictionary_of_the_next() {
     let own = Certificate::make(folder.path());
     let server = Serving::with_tls(&repo.path().join("public"), Some(own.tls()), Limits::default());
     let mut command = Command::new("python3");
-    command.args(["-B"]).arg(project_dir().join("tests/interop/browser.py"));
+    command.args(["-B"]).arg(project_dir().join("tests/interop/dictionaries.py"));
     command.arg(driver).arg(browser).arg(folder.path().join("profile"));
     command.arg(BASE64.encode(Digest::of(&own.key_info).as_bytes()));
     command.arg(format!("https://localhost:{}", server.address.port()));
     command.args(["/metadata/1.snapshot.json", "/metadata/2.snapshot.json"]);
-    let answer = checked_output(&mut command, "browser.py");
+    let answer = checked_output(&mut command, "dictionaries.py");
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     for (at, coding) in [(0, "zstd"), (1, "dcz")] {
         let fetched = &answer[at];

@@ -153,7 +153,7 @@ fn first_visit() -> Section {
         stacked: true,
         floor: None,
     });
-    let finding = "From 4,096 bins on, a first visit to 1 M targets pays for the snapshot and for little else".to_owned();
+    let finding = "From 16,384 bins on, a first visit to 1 M targets pays for the snapshot and for little else".to_owned();
     section("A first visit", finding, plot, "1 M targets; nothing compressed.")
 }
 
