@@ -58,7 +58,7 @@ impl Place {
     fn run_with_input(&self, args: &str, input: &[u8]) -> Ended {
         let mut command = Command::new(tufold_binary());
         command.current_dir(self.dir.path()).args(args.split(' '));
-        let takes_time = ["init", "publish", "check", "prune"];
+        let takes_time = ["init", "publish", "check", "prune", "rotate"];
         if takes_time.contains(&args.split(' ').next().expect("a command"))
             && !args.contains("--now")
             && !args.contains("--help")
@@ -117,6 +117,7 @@ fn every_command_has_an_example_and_says_what_it_is_for() {
         "check",
         "show",
         "prune",
+        "rotate",
         "targets import debian",
         "targets import dir",
         "targets synth",

@@ -257,7 +257,8 @@ fn sigkill_leaves_the_old_repository_or_the_new_one() {
     }
 }
 
-fn run_and_kill_or_wait(repo: &Path, args: &[&str], limit: Duration) -> bool {
+/// The same, and for a limit of a second or more waits for its end.
+pub(crate) fn run_and_kill_or_wait(repo: &Path, args: &[&str], limit: Duration) -> bool {
     if limit < Duration::from_secs(1) {
         return run_and_kill(repo, args, limit);
     }

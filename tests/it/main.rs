@@ -12,4 +12,5 @@ mod interop;
 mod interrupted;
 mod publisher;
 mod report;
+mod rotate;
 mod serve;

@@ -493,6 +493,7 @@ fn several_keys_sign_each_role() {
             folder: None,
             counts: kinds.map(|kind| (kind, 3)).into(),
             thresholds: kinds.map(|kind| (kind, 2)).into(),
+            signers: Default::default(),
         };
         let repo = TestRepo::planned(layout).keys(request);
         repo.try_init(list(PATHS)).unwrap();

@@ -55,11 +55,8 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.filter_map(read).collect()
 }
 
+/// The version of a document that nobody verified: good enough for a ledger.
 fn timestamp_version(bytes: &[u8]) -> u64 {
-    let signed = tufold_meta::Signed::<tufold_meta::Timestamp>::parse(bytes.to_vec());
-    // The version of a document that nobody verified: good enough for a ledger.
-    let canonical = String::from_utf8(signed.expect("a timestamp").canonical().to_vec());
-    let canonical = canonical.expect("UTF-8");
-    let version = canonical.rsplit_once("\"version\":").expect("a version").1;
-    version.trim_end_matches('}').parse().expect("a number")
+    let file: serde_json::Value = serde_json::from_slice(bytes).expect("a timestamp");
+    file["signed"]["version"].as_u64().expect("a version")
 }

@@ -213,7 +213,8 @@ impl Check<'_> {
         self.fresh(&root_file, root.expires);
         let due = self.repository.settings.lifetimes.is_due(RoleKind::Root, root.expires, self.now);
         if due && root.expires > self.now {
-            let message = format!("expires at {}; only a new root renews it", root.expires);
+            let message =
+                format!("expires at {}; only a new root renews it (tufold rotate)", root.expires);
             self.note(&root_file, message);
         }
         self.fresh(&file_name("timestamp"), timestamp.expires);
@@ -332,6 +333,10 @@ impl Check<'_> {
         let layout = &self.repository.settings.layout;
         if let Some(problem) = self.state.disagreement(layout) {
             self.fault("private/settings.toml", problem);
+        }
+        if let Some(roles) = crate::rotate::under_way(&self.repository.private)? {
+            let message = format!("a rotation of {roles} is not finished");
+            self.note("private/rotation.json", message);
         }
         let first = versioned_file_name("root", Version::FIRST);
         let (pinned, served) =

@@ -12,6 +12,11 @@
 //! the delegation and all bins, signed by the new keys alone, are one publish: a client sees the old
 //! timestamp and all that hangs from it, or the new one.
 //!
+//! Versions only rise here, too. That clients take lower ones after a fast-forward attack is their part
+//! (TUF 5.3.11): a root that withdraws the timestamp's or the snapshot's keys makes them drop both files.
+//! Deltas are written as in any publish; where two roots may be a reader's, the signatures travel in
+//! full.
+//!
 //! What is decided once (the new root, and a targets role that changes) is kept in
 //! `private/rotation.json` with its signatures, which may come from elsewhere (`ceremony`). What is
 //! left to be done is told from what is published, so that running again goes on.
@@ -29,6 +34,7 @@ use crate::deltas::metadata_name;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, KeyRequest, Keyring, Quota, check_threshold};
 use crate::layout::BinKeys;
+use crate::private::Private;
 use crate::progress::Progress;
 use crate::publish::Publisher;
 use crate::repository::{State, read};
@@ -410,7 +416,8 @@ impl Rotator {
         Ok(Draft::new(targets))
     }
 
-    /// Makes the targets role anew if a publish has changed it since, or signed it by itself.
+    /// Makes the targets role anew if a publish has changed it since, or signed it by itself, or if its
+    /// name was spent on half of it.
     fn draft_again(&self, rotation: &mut Rotation, now: Time) -> Result<(), Error> {
         let Some(draft) = self.targets_due(rotation)? else { return Ok(()) };
         let bins = if rotation.roles.contains(&RoleKind::Bins) {
@@ -418,13 +425,16 @@ impl Rotator {
         } else {
             None
         };
+        let file = versioned_file_name("targets", draft.payload.version);
+        let held = read(&*self.publisher.repository.public, &file)?;
+        let spent = held.is_some_and(|held| held != draft.to_file());
         let mut expected = Targets::clone(&self.publisher.state.targets);
         if let Some(bins) = &bins {
             bins.set(&mut expected)?;
         }
         let follows = expected.version < draft.payload.version;
         (expected.version, expected.expires) = (draft.payload.version, draft.payload.expires);
-        if !follows || expected != draft.payload {
+        if spent || !follows || expected != draft.payload {
             rotation.targets = Some(self.draft_targets(bins.as_ref(), now)?);
         }
         Ok(())
@@ -476,6 +486,11 @@ impl Rotator {
 }
 
 impl Rotation {
+    fn role_names(&self) -> String {
+        let names: Vec<_> = self.roles.iter().map(|kind| kind.name()).collect();
+        names.join(", ")
+    }
+
     fn add(&mut self, role: RoleKind, signatures: Vec<Signature>) {
         for signature in signatures {
             match (role, &mut self.root, &mut self.targets) {
@@ -485,6 +500,13 @@ impl Rotation {
             }
         }
     }
+}
+
+/// The roles of the rotation that is under way, if there is one.
+pub(crate) fn under_way(private: &Private) -> Result<Option<String>, Error> {
+    let Some(bytes) = private.rotation()? else { return Ok(None) };
+    let rotation = Rotation::from_bytes(&bytes).map_err(|problem| private.bad_rotation(problem))?;
+    Ok(Some(rotation.role_names()))
 }
 
 /// Leaves out a group that is like the one before.

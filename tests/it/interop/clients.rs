@@ -73,10 +73,25 @@ impl Clients {
         cache: &Path,
         paths: impl Iterator<Item = &'a str>,
     ) -> Answer {
-        let mut command = self.command(client);
-        command.args([metadata, root, cache]).args(paths);
-        let answer = checked_output(&mut command, &format!("{client:?}"));
-        serde_json::from_str(&answer).expect("an answer in JSON")
+        let answer = self.try_read(client, metadata, root, cache, paths);
+        answer.unwrap_or_else(|error| panic!("{client:?}: {error}"))
+    }
+
+    /// The same; the error is what the client says of it.
+    pub(crate) fn try_read<'a>(
+        &self,
+        client: Client,
+        metadata: &Path,
+        root: &Path,
+        cache: &Path,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> Result<Answer, String> {
+        let output = self.command(client).args([metadata, root, cache]).args(paths).output();
+        let output = output.unwrap_or_else(|e| panic!("{client:?}: {e}"));
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).expect("an answer in JSON"))
     }
 
     /// Why `client` cannot refresh; it must not be able to.

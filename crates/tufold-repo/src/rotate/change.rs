@@ -77,12 +77,11 @@ pub(super) fn next_root(
 
 /// Refuses to take up a rotation that is under way for something else.
 pub(super) fn check_same(rotation: &Rotation, request: &RotateRequest) -> Result<(), Error> {
-    let names: Vec<_> = rotation.roles.iter().map(|kind| kind.name()).collect();
     let other = |what: &str| {
         Err(Error::Rotation(format!(
             "a rotation of {} with other {what} is under way; finish it (`tufold rotate REPO`) or \
              drop it (--cancel)",
-            names.join(" and ")
+            rotation.role_names()
         )))
     };
     if rotation.roles != request.roles {
