@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 
 use tufold_meta::names::METADATA_FOLDER;
 use tufold_meta::{KeyId, Time, Version};
-use tufold_store::{DirectoryStore, Store as _};
+use tufold_store::{DirectoryStore, Entry, Store as _};
 
 use crate::error::Error;
 use crate::keyring::{KeyPlan, Keyring};
-use crate::settings::Settings;
+use crate::settings::{RoleKind, Settings};
 
 const KEYS: &str = "keys";
 const RETIRED: &str = "retired";
@@ -115,21 +115,33 @@ impl Private {
         Ok(())
     }
 
-    /// Puts the keys aside that are not `named`, and says which. Nothing signs with them again.
-    pub(crate) fn retire_keys(&self, named: &BTreeSet<KeyId>) -> Result<Vec<String>, Error> {
+    /// Puts the key files aside whose kind of role does not name the key, and says which. Nothing
+    /// signs with them again. One that is the only file of a key that another kind names stays.
+    pub(crate) fn retire_keys(
+        &self,
+        named: &BTreeSet<(RoleKind, KeyId)>,
+    ) -> Result<Vec<String>, Error> {
+        let parse = |entry: &Entry| -> Option<(RoleKind, KeyId)> {
+            let stem = entry.name.strip_prefix(KEYS)?.strip_prefix('/')?.strip_suffix(".pem")?;
+            let (kind, id) = stem.split_once('-')?;
+            Some((kind.parse().ok()?, KeyId::from(id.to_owned())))
+        };
+        let entries = self.store.list(&format!("{KEYS}/"))?;
+        let kept: BTreeSet<_> =
+            entries.iter().filter_map(parse).filter(|key| named.contains(key)).collect();
         let mut retired = Vec::new();
-        for entry in self.store.list(&format!("{KEYS}/"))? {
-            let name = entry.name.strip_prefix(KEYS).and_then(|name| name.strip_prefix('/'));
-            let stem = name.and_then(|name| name.strip_suffix(".pem"));
-            let id = stem.and_then(|stem| stem.split_once('-')).map(|(_, id)| id.to_owned());
-            let (Some(name), Some(id)) = (name, id) else { continue };
-            if named.contains(&KeyId::from(id)) {
+        for entry in &entries {
+            let Some((kind, id)) = parse(entry) else { continue };
+            let is_named = named.iter().any(|(_, other)| *other == id);
+            let has_other_file = kept.iter().any(|(_, other)| *other == id);
+            if named.contains(&(kind, id.clone())) || (is_named && !has_other_file) {
                 continue;
             }
             if let Some(pem) = self.store.get(&entry.name, MAX_LEN_BYTES)? {
+                let name = format!("{kind}-{id}.pem");
                 self.store.replace(&format!("{RETIRED}/{name}"), &pem)?;
                 self.store.remove(&entry.name)?;
-                retired.push(name.to_owned());
+                retired.push(name);
             }
         }
         Ok(retired)

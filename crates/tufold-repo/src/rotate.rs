@@ -355,13 +355,18 @@ impl Rotator {
         let State { root, targets, bins, .. } = &self.publisher.state;
         let delegating = [Some(targets), bins.as_ref()].into_iter().flatten();
         let delegated = delegating.filter_map(|document| document.delegations.as_ref());
-        let mut named: BTreeSet<KeyId> =
-            delegated.flat_map(|delegations| delegations.keys.keys().cloned()).collect();
-        named.extend(root.roles.values().flat_map(|role| role.keyids.iter().cloned()));
+        let mut named: BTreeSet<(RoleKind, KeyId)> = delegated
+            .flat_map(|delegations| delegations.keys.keys())
+            .map(|id| (RoleKind::Bins, id.clone()))
+            .collect();
+        for kind in RoleKind::ALL.into_iter().filter(|kind| *kind != RoleKind::Bins) {
+            let role = &root.roles[kind.name()];
+            named.extend(role.keyids.iter().map(|id| (kind, id.clone())));
+        }
         let repository = &mut self.publisher.repository;
         let retired = repository.private.retire_keys(&named)?;
         let signers = repository.settings.signers.len();
-        repository.settings.signers.retain(|id, _| named.contains(id));
+        repository.settings.signers.retain(|id, _| named.iter().any(|(_, other)| other == id));
         if repository.settings.signers.len() < signers {
             repository.private.set_settings(&repository.settings)?;
         }
