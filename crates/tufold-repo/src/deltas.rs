@@ -182,21 +182,12 @@ impl<'d> DeltaWriter<'d> {
         let damaged = |error: &dyn std::fmt::Display| {
             Error::damaged(&versioned_file_name("snapshot", from), error.to_string())
         };
-        let Ok(base) = Signed::take_apart(base) else {
-            // What an interrupted publish left of a file is no base; no reader has it either.
+        let Ok(old_file) = Signed::take_apart(old_file) else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        self.edge(name, Some(&base), new, keyids)
-    }
-
-    fn edge(
-        &self,
-        name: &DeltaName,
-        base: Option<&Signed<()>>,
-        new: &Signed<()>,
-        keyids: &[KeyId],
-    ) -> Result<(), Error> {
+        let old: Snapshot =
+            serde_json::from_slice(old_file.canonical()).map_err(|error| damaged(&error))?;
         let (held, published) = rayon::join(
             || self.files_of(&old.meta, &new.meta, &old_file, steps),
             || self.files_of(&new.meta, &old.meta, new_file, steps),
