@@ -14,7 +14,10 @@ from pathlib import Path
 from browser import Browser
 
 SHAPES = "[...document.querySelectorAll(arguments[0] + ' svg path')].filter(p => p.getBBox().width + p.getBBox().height > 0).length"
-TEXTS = "[...document.querySelectorAll(arguments[0] + ' svg text')].map(t => t.textContent)"
+# Each with its place.
+TEXTS = """
+    [...document.querySelectorAll(arguments[0] + ' svg text')].map(t => t.textContent + ['transform', 'x', 'y'].map(a => t.getAttribute(a))).sort()
+"""
 TIP = """
     const tip = document.querySelector(arguments[0] + ' .tip');
     if (!tip || getComputedStyle(tip).visibility === 'hidden' || getComputedStyle(tip).opacity === '0') return null;
@@ -35,7 +38,7 @@ class Reader:
         self.browser, self.pictures = browser, pictures
 
     def value(self, expression, *args):
-        return self.browser.run(f"return {expression}", *args)
+        return self.browser.run(f"return {expression.strip()}", *args)
 
     def shapes(self, section):
         return self.value(SHAPES, section)
@@ -116,7 +119,8 @@ class Reader:
                 self.browser.click(f"{section} [data-tool=in]")
             expect(self.texts(section) != before, f"{section}: zoom shows the same")
             self.browser.click(f"{section} [data-tool=whole]")
-            expect(self.texts(section) == before, f"{section}: the whole plot is not what it was")
+            whole = self.texts(section)
+            expect(whole == before, f"{section}: the whole plot was {before} and is {whole}")
 
     def series(self, section):
         """A series that is switched off is not drawn."""
