@@ -71,19 +71,21 @@ class Reader:
             section,
         )
         left, top, width, height = box
-        for x, y in ((0.5, 0.5), (0.4, 0.3), (0.7, 0.6), (0.55, 0.2)):
+        places = [(0.5, 0.5), (0.4, 0.3), (0.7, 0.6), (0.55, 0.2)]
+
+        def shown():
+            x, y = places[0]
+            places.append(places.pop(0))
             self.browser.hover(left + width * x, top + height * y)
-            rows = self.tip(section)
-            if rows:
-                return rows
-        return None
+            return self.tip(section)
+
+        return self.browser.wait_until(shown, f"{section}: no tooltip under the mouse")
 
     def section(self, number):
         """All that can be done with one plot; it is left as it was."""
         section = f"#finding-{number}"
         expect(self.shapes(section) > 4, f"{section}: nothing is drawn")
         rows = self.hover(section)
-        expect(rows, f"{section}: no tooltip under the mouse")
         self.rows_are_true(section, rows)
         expect(all(row["short"] for row in rows), f"{section}: a tooltip without a value: {rows}")
         self.browser.hover(1, 1)

@@ -109,6 +109,14 @@ fn people_can_read_a_report_with_every_kind_of_plot() {
 }
 
 #[test]
+fn the_same_rows_give_the_same_small_file() {
+    let html = || rows::report().expect("the records").to_html();
+    let first = html();
+    assert_eq!(first, html());
+    assert!(first.len() < 1_000_000, "{} bytes", first.len());
+}
+
+#[test]
 fn nothing_in_a_report_becomes_markup_or_script() {
     if !has_browser() {
         return;
