@@ -1,30 +1,61 @@
 //! Attacks on a client that has visited before, over HTTP from a server that the attacker holds:
 //! each ends with the exact error, and the client trusts on disk what it trusted before and what was
-//! accepted on the way, nothing else.
+//! accepted on the way, nothing else. Deltas change nothing of it, whoever serves them.
 
+mod delta_server;
 mod scene;
 mod table;
 
+use delta_server::DeltaServer;
 use scene::Scene;
 use table::{Attack, attacks};
+use tufold_sync::Limits;
 
 /// Visits honestly, attacks, and visits again.
 fn check(name: &str) {
     let attack = attacks().find(|attack| attack.name == name).expect("a row of the table");
-    for form in ["bins-succinct", "bins-prefixes"] {
-        check_form(attack, Scene::new(form));
+    for form in FORMS {
+        check_form(attack, Scene::new(form, DeltaServer::None));
+        check_form(attack, Scene::new(form, DeltaServer::LikeTheFiles));
     }
+}
+
+const FORMS: [&str; 2] = ["bins-succinct", "bins-prefixes"];
+
+/// Runs the whole table with a server of hostile deltas.
+fn check_hostile(deltas: DeltaServer) {
+    for (attack, form) in attacks().zip(FORMS.into_iter().cycle()) {
+        let visit = |deltas| {
+            let mut scene = Scene::new(form, deltas);
+            (attack.attack)(&mut scene);
+            scene.requests();
+            check_outcome(attack, &scene);
+            scene.requests()
+        };
+        let (plain, none) = visit(DeltaServer::None);
+        let (found, asked) = visit(deltas);
+        // Each document is fetched once as without deltas, and one delta asked for before at most.
+        assert_eq!(found, plain, "{}: {deltas:?}", attack.name);
+        assert_eq!(none, 0);
+        let redirects = Limits::default().max_redirects as usize;
+        let most = if deltas == DeltaServer::Redirecting { 1 + redirects } else { plain.len() };
+        assert!(asked <= most, "{}: {deltas:?}, {asked} deltas for {plain:?}", attack.name);
+    }
+}
+
+fn check_outcome(attack: &Attack, scene: &Scene) {
+    let outcome = scene.visit();
+    match attack.outcome.strip_suffix('…') {
+        Some(beginning) => assert!(outcome.starts_with(beginning), "{}: {outcome}", attack.name),
+        None => assert_eq!(outcome, attack.outcome, "{}", attack.name),
+    }
+    assert_eq!(scene.changed(), attack.kept, "{}: what the client trusts", attack.name);
+    scene.assert_contained();
 }
 
 fn check_form(attack: &Attack, mut scene: Scene) {
     (attack.attack)(&mut scene);
-    let outcome = scene.visit();
-    match attack.outcome.strip_suffix('…') {
-        Some(beginning) => assert!(outcome.starts_with(beginning), "{outcome}"),
-        None => assert_eq!(outcome, attack.outcome),
-    }
-    assert_eq!(scene.changed(), attack.kept, "what the client trusts");
-    scene.assert_contained();
+    check_outcome(attack, &scene);
     if attack.kept.is_empty() {
         scene.end_attack();
         assert_eq!(scene.visit(), "found", "after the attack");
@@ -38,6 +69,84 @@ fn every_row_of_the_table_is_run() {
     for Attack { name, .. } in attacks() {
         assert!(source.contains(&format!("fn {name}() {{")), "{name} has no test");
     }
+}
+
+#[test]
+fn every_hostile_server_is_run() {
+    let source = include_str!("attacks.rs");
+    for deltas in DeltaServer::HOSTILE {
+        assert!(source.contains(&format!("check_hostile(DeltaServer::{deltas:?});")), "{deltas:?}");
+    }
+}
+
+#[test]
+fn with_deltas_random() {
+    check_hostile(DeltaServer::Random);
+}
+
+#[test]
+fn with_deltas_truncated() {
+    check_hostile(DeltaServer::Truncated);
+}
+
+#[test]
+fn with_deltas_damaged() {
+    check_hostile(DeltaServer::Damaged);
+}
+
+#[test]
+fn with_deltas_endless() {
+    check_hostile(DeltaServer::Endless);
+}
+
+#[test]
+fn with_deltas_huge_lengths() {
+    check_hostile(DeltaServer::HugeLengths);
+}
+
+#[test]
+fn with_deltas_of_others() {
+    check_hostile(DeltaServer::OfOthers);
+}
+
+#[test]
+fn with_deltas_to_old_versions() {
+    check_hostile(DeltaServer::ToOldVersions);
+}
+
+#[test]
+fn with_deltas_unsigned() {
+    check_hostile(DeltaServer::Unsigned);
+}
+
+#[test]
+fn with_deltas_silent() {
+    check_hostile(DeltaServer::Silent);
+}
+
+#[test]
+fn with_deltas_dripping() {
+    check_hostile(DeltaServer::Dripping);
+}
+
+#[test]
+fn with_deltas_failing() {
+    check_hostile(DeltaServer::Failing);
+}
+
+#[test]
+fn with_deltas_missing() {
+    check_hostile(DeltaServer::Missing);
+}
+
+#[test]
+fn with_deltas_redirecting() {
+    check_hostile(DeltaServer::Redirecting);
+}
+
+#[test]
+fn with_deltas_bomb() {
+    check_hostile(DeltaServer::Bomb);
 }
 
 #[test]

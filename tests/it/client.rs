@@ -2,7 +2,9 @@
 
 mod cache;
 mod command;
+mod deltas;
 mod http2;
+mod long_run;
 mod mirror;
 mod visits;
 

@@ -1,6 +1,10 @@
 //! The TUF client of tufold: brings metadata up to date, looks targets up, downloads them, and
 //! mirrors a whole repository's metadata, over HTTP or from a folder.
 //!
+//! Where the signed timestamp says that there are deltas, documents are rebuilt from those that the cache
+//! holds; they take the same way to trust as any other. Whatever is wrong with a delta, the whole file is
+//! fetched, and [`DeltaUse`] says so.
+//!
 //! It drives [`tufold_meta::TrustedSet`], which decides alone what is trusted, with bytes from a
 //! cache or a source. It knows neither keys nor a publisher. Every call blocks; the asynchronous
 //! HTTP library stays inside [`Http`].

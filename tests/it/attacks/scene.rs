@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tufold_meta::Time;
+use tufold_meta::names::Advertised;
 use tufold_sync::{Client, Error, Limits, open_source};
 use tufold_tests::forge::bin_of;
 use tufold_tests::{Answer, Forge, Server, Site, after, files_of, scratch};
+
+use super::delta_server::{self, DeltaServer, LADDER};
 
 /// The target that clients look for, unless an attack has them look for another.
 pub(super) const SOUGHT: &str = "foo.txt";
@@ -24,6 +27,8 @@ pub(super) struct Scene {
     pub(super) limits: Limits,
     /// The target that the client looks for.
     pub(super) sought: String,
+    /// What the server does with deltas.
+    deltas: DeltaServer,
     /// What was published at the last honest visit.
     honest: Forge,
     /// The client's cache after it.
@@ -35,13 +40,16 @@ pub(super) struct Scene {
 impl Scene {
     /// Root 1, everything else version 3. The timestamp expires after a day, the snapshot after
     /// two, targets roles after three. The client has visited.
-    pub(super) fn new(form: &str) -> Self {
+    pub(super) fn new(form: &str, deltas: DeltaServer) -> Self {
         let mut forge = Forge::new(form, &[SOUGHT, "bar.txt", "baz/qux.txt"]);
         forge.root.expires = after("9000h");
         forge.timestamp.expires = after("24h");
         forge.snapshot.expires = after("48h");
         let roles: Vec<String> = forge.targets.keys().cloned().collect();
         roles.iter().for_each(|role| forge.role(role).expires = after("72h"));
+        if deltas != DeltaServer::None {
+            Advertised::set(Advertised::new(LADDER).as_ref(), &mut forge.timestamp.extra);
+        }
         forge.publish("root");
         for _ in 0..2 {
             roles.iter().for_each(|role| forge.release(&[role]));
@@ -55,6 +63,7 @@ impl Scene {
             now: after("1h"),
             limits,
             sought: SOUGHT.to_owned(),
+            deltas,
             before: BTreeMap::new(),
             server: Server::start(Site::default()),
             folder: scratch(),
@@ -67,6 +76,7 @@ impl Scene {
     fn limits() -> Limits {
         Limits {
             stall: Duration::from_millis(300),
+            delta_stall: Duration::from_millis(60),
             first_retry: Duration::from_millis(1),
             ..Limits::default()
         }
@@ -117,6 +127,7 @@ impl Scene {
             let content = Answer::File(path.clone().into_bytes());
             site.answers.insert(format!("targets/{below}"), content);
         }
+        site.answers.extend(delta_server::answers(&self.forge, &self.instead, self.deltas));
         site.answers.extend(self.instead.clone());
         drop(site);
         match self.try_visit() {
@@ -138,6 +149,14 @@ impl Scene {
             (None, 0) => "not listed".into(),
             (None, roles) => format!("not listed, at least {roles} left out"),
         })
+    }
+
+    /// What was asked for since the last call: metadata in alphabetical order, and how many deltas.
+    pub(super) fn requests(&self) -> (Vec<String>, usize) {
+        let (deltas, mut others): (Vec<_>, Vec<_>) =
+            self.server.requests().into_iter().partition(|path| path.starts_with("deltas/"));
+        others.sort();
+        (others, deltas.len())
     }
 
     /// The files that the client trusts.

@@ -121,3 +121,25 @@ fn help_has_examples() {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("\nExamples:\n  tufold sync demo/public --into cache --root"), "{help}");
 }
+
+#[test]
+fn says_what_deltas_did() {
+    let paths: Vec<String> = (0..100).map(|n| format!("packages/{n}/file.tar.gz")).collect();
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let place = Place::with_deltas("bins-succinct:4 versions", &paths);
+    let visit = format!("URL --into cache --root ROOT --target {}", paths[0]);
+    place.ended(&visit, 0);
+    place.change(&paths[..1], "2");
+    let (stdout, _) = place.ended(&visit, 0);
+    assert!(stdout.contains("2 documents by 2 deltas of "), "{stdout}");
+    assert!(!stdout.contains("deltas not used"), "{stdout}");
+    place.change(&paths[..1], "3");
+    let (stdout, _) = place.ended(&format!("{visit} --no-deltas --json"), 0);
+    let answer: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(answer["cost"]["deltas"]["requests"], 0);
+    place.change(&paths[..1], "4");
+    fs::remove_dir_all(place.repo.path().join("public/deltas/snapshot")).unwrap();
+    let (stdout, _) = place.ended(&visit, 0);
+    assert!(stdout.contains("deltas not used: 1 missing; 0 B wasted\n"), "{stdout}");
+    place.ended("URL --into mirror --mirror --role-deltas --no-deltas", 2);
+}
