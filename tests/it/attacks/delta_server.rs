@@ -2,6 +2,7 @@
 //! hostile server makes of them.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use tufold_delta::{Codec, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DeltaName, METADATA_FOLDER, parse_versioned_file_name};
@@ -153,9 +154,12 @@ fn spoilt(answer: Answer, server: DeltaServer, place: usize) -> Answer {
         DeltaServer::Failing => return Answer::Status(503),
         DeltaServer::Redirecting => return Answer::Redirect("/deltas/snapshot/0-1".into()),
         DeltaServer::Bomb => {
-            let spaces = std::io::Read::take(std::io::repeat(b' '), 1 << 26);
-            let bomb = zstd::encode_all(spaces, 1).expect("a bomb");
-            return Answer::Encoded("zstd", bomb);
+            static BOMB: OnceLock<Vec<u8>> = OnceLock::new();
+            let bomb = BOMB.get_or_init(|| {
+                let spaces = std::io::Read::take(std::io::repeat(b' '), 1 << 26);
+                zstd::encode_all(spaces, 1).expect("a bomb")
+            });
+            return Answer::Encoded("zstd", bomb.clone());
         }
         _ => {}
     }
