@@ -21,7 +21,8 @@ fn readme_names_every_file_with_its_digest() {
     let mut files = 0;
     for entry in fs::read_dir(dataset("")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        if name != "README.md" {
+        // The scenarios are loaded by the tests of tufold-growth.
+        if name != "README.md" && name != "scenarios" {
             let digest = Digest::of(&fs::read(dataset(&name)).unwrap());
             let row = format!("| `{name}` | `{digest}` |");
             assert!(readme.contains(&row), "datasets/README.md lacks {row}");

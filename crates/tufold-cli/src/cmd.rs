@@ -2,7 +2,10 @@
 
 pub(crate) mod check;
 pub(crate) mod delta;
+pub(crate) mod fit;
+pub(crate) mod grow;
 pub(crate) mod init;
+pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod publish;
 pub(crate) mod rotate;

@@ -47,6 +47,9 @@ enum Command {
     Serve(cmd::serve::Args),
     Targets(cmd::targets::Args),
     Delta(cmd::delta::Args),
+    Grow(cmd::grow::Args),
+    Plan(cmd::plan::Args),
+    Fit(cmd::fit::Args),
     /// Print completions for a shell
     #[command(after_help = "Examples:
   tufold completions bash > /etc/bash_completion.d/tufold")]
@@ -71,6 +74,9 @@ fn main() -> ExitCode {
         Command::Sync(args) => cmd::sync::run(args, &mut out),
         Command::Serve(args) => cmd::serve::run(args, &mut out),
         Command::Delta(args) => cmd::delta::run(args, &mut out),
+        Command::Grow(args) => cmd::grow::run(args, &mut out),
+        Command::Plan(args) => cmd::plan::run(args, &mut out),
+        Command::Fit(args) => cmd::fit::run(args, &mut out),
         Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tufold", &mut out);

@@ -44,6 +44,9 @@ pub enum Error {
     /// No rates were measured for paths of this shape.
     #[error("no codec rates are known for {0}; measure them with `tufold grow --measure-rates`")]
     NoRates(String),
+    /// The system gave no randomness for a key.
+    #[error("no key can be made for the lengths of documents")]
+    NoKey,
     /// A layout that cannot be replayed or that nothing fits.
     #[error("nothing fits: {0}")]
     Nothing(String),

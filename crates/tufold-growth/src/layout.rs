@@ -172,7 +172,12 @@ mod tests {
 
     #[test]
     fn layouts_read_back() {
-        for text in ["flat", "bins-succinct:1024", "bins-prefixes:auto/hashes", "bins-succinct:4294967296/merkle"] {
+        for text in [
+            "flat",
+            "bins-succinct:1024",
+            "bins-prefixes:auto/hashes",
+            "bins-succinct:4294967296/merkle",
+        ] {
             assert_eq!(text.parse::<LayoutSpec>().unwrap().to_string(), text);
         }
         for text in ["", "flat:2", "bins-succinct:3", "bins-succinct:1", "flat/trees", "bins"] {

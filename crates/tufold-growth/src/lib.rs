@@ -1,20 +1,47 @@
 //! What TUF metadata costs as an index doubles and doubles again.
 //!
 //! A [`Scenario`] is an index model: how much is listed, what is published and who visits, each figure with its source.
-//! A [`Trace`] is a history after it, the same on every machine, or a real one. This crate signs nothing and fetches
-//! nothing itself: the publisher is `tufold-repo`, the client `tufold-sync`.
+//! A [`Trace`] is a history after it, the same on every machine, or a real one. Two ways lead to the same [`Costs`]:
+//! [`Predictor`] has closed forms of exact lengths and measured rates, and [`replay`] lets the real publisher
+//! and client live through a history. This crate signs nothing and fetches nothing itself.
 
+mod census;
+mod cost;
 mod error;
+mod fit;
+mod grid;
+mod layout;
 mod math;
+mod plan;
+mod predict;
+mod rates;
+mod replay;
 mod scenario;
 mod shape;
+pub mod sizes;
 mod tail;
 mod trace;
+mod workload;
 
+pub use cost::{
+    ClientCost, Costs, EgressCost, Provenance, PublisherCost, Refusal, Row, StorageCost, Transfer,
+};
 pub use error::Error;
+pub use fit::{Fit, fit};
+pub use grid::{Agreement, Deviation, Event, Grid, Growth, grow, summary};
+pub use layout::{Bins, Form, LayoutSpec, Snapshots};
+pub use plan::{
+    Deltas, Doubling, PlanOptions, Planned, Priced, SeedRow, Sensitivity, Weights, bins_for, plan,
+};
+pub use predict::Predictor;
+pub use rates::{Curve, DeltaRates, GzipRates, Rates, measure as measure_rates};
+pub use replay::{
+    Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_trace,
+};
 pub use scenario::{
     Client, ClientKind, DAY_S, Expiry, Figure, Index, Paths, Publishing, Replay, Scenario,
     names as scenario_names,
 };
 pub use shape::Template;
 pub use trace::{Lists, Synthetic, Trace, dependencies};
+pub use workload::Experiment;

@@ -8,6 +8,8 @@ use crate::math;
 pub(crate) struct Tail {
     len: u64,
     quarters: u32,
+    /// The sum of all weights.
+    whole: f64,
 }
 
 /// Up to here the sums go rank by rank.
@@ -15,11 +17,10 @@ const EXACT: u64 = 2_000;
 
 impl Tail {
     pub(crate) fn new(len: u64, exponent: f64) -> Self {
-        Self { len, quarters: u32::try_from(math::round(exponent * 4.0)).unwrap_or(0) }
-    }
-
-    pub(crate) fn len(self) -> u64 {
-        self.len
+        let quarters = u32::try_from(math::round(exponent * 4.0)).unwrap_or(0);
+        let mut tail = Self { len, quarters, whole: 0.0 };
+        tail.whole = tail.sum(|weight| weight);
+        tail
     }
 
     /// The weight of a rank, from 1.
@@ -42,8 +43,7 @@ impl Tail {
 
     /// The sum of `value` of each rank's share of the whole.
     pub(crate) fn sum_of_shares(self, value: impl Fn(f64) -> f64) -> f64 {
-        let whole = self.sum(|weight| weight);
-        self.sum(|weight| value(weight / whole))
+        self.sum(|weight| value(weight / self.whole))
     }
 
     /// How many different ranks so many draws meet: the sum of 1 - (1 - share)^draws.
@@ -51,25 +51,28 @@ impl Tail {
         self.sum_of_shares(|share| -(draws * (-share).ln_1p()).exp_m1())
     }
 
-    /// The mean of `value(share here, share there)` over `draws` different ranks drawn by this tail, where `other` has
-    /// the same ranks.
+    /// After how many draws `count` different ranks are met.
+    pub(crate) fn draws_for(self, count: f64) -> f64 {
+        let (mut low, mut high) = (count, count * 2.0);
+        while self.distinct(high) < count && high < count * 1e9 {
+            high *= 2.0;
+        }
+        for _ in 0..40 {
+            let middle = (low + high) / 2.0;
+            if self.distinct(middle) < count { low = middle } else { high = middle }
+        }
+        (low + high) / 2.0
+    }
+
+    /// The mean of `value(share there)` over the ranks that so many draws by these shares meet, where `other` has the same
+    /// ranks and other shares.
     pub(crate) fn mean_over_draws(
         self,
-        draws: f64,
+        tries: f64,
         other: Self,
         value: impl Fn(f64) -> f64,
     ) -> f64 {
-        // Drawing until `draws` are different takes so many tries.
-        let (mut low, mut high) = (draws, draws * 2.0);
-        while self.distinct(high) < draws && high < draws * 1e9 {
-            high *= 2.0;
-        }
-        for _ in 0..60 {
-            let middle = (low + high) / 2.0;
-            if self.distinct(middle) < draws { low = middle } else { high = middle }
-        }
-        let tries = (low + high) / 2.0;
-        let (whole, there) = (self.sum(|weight| weight), other.sum(|weight| weight));
+        let (whole, there) = (self.whole, other.whole);
         // The weight of a rank there follows from the rank, and that from the weight here only if it falls; so ranks are
         // gone through anew.
         let is_in = |rank: f64| {
@@ -90,6 +93,25 @@ impl Tail {
             from = to;
         }
         sums.1 / sums.0.max(f64::MIN_POSITIVE)
+    }
+
+    /// The share of a rank, from 1.
+    pub(crate) fn share(self, rank: u64) -> f64 {
+        self.weight(rank as f64) / self.whole
+    }
+
+    /// A rank, from 0, drawn by the shares as if ranks were a line.
+    pub(crate) fn draw_about(self, random: &mut tufold_repo::targets::Random) -> u64 {
+        let unit = ((random.next() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        let exponent = 1.0 - f64::from(self.quarters) / 4.0;
+        let (from, to) = (0.5_f64, self.len as f64 + 0.5);
+        let rank = if exponent.abs() < 1e-9 {
+            from * (to / from).powf(unit)
+        } else {
+            let (low, high) = (from.powf(exponent), to.powf(exponent));
+            (low + unit * (high - low)).powf(1.0 / exponent)
+        };
+        math::round(rank - 0.5).clamp(1, self.len) - 1
     }
 
     /// The running sums of the weights, for draws.

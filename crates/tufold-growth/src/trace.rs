@@ -21,6 +21,7 @@ use crate::tail::Tail;
 
 mod synthetic;
 pub use synthetic::Synthetic;
+pub(crate) use synthetic::{Start, made_page, made_release};
 
 /// A history of an index. The same history gives the same bytes on any machine.
 pub trait Trace {

@@ -132,6 +132,12 @@ impl Delegation {
         }
     }
 
+    /// What the delegation of a project with these targets covers, in the forms with a role a project.
+    pub fn project_selector<'p>(self, paths: impl Iterator<Item = &'p str>) -> Option<Selector> {
+        matches!(self, Self::ProjectsListed | Self::ProjectsWildcard)
+            .then(|| crate::init::project_selector(self, paths))
+    }
+
     /// The delegations that the top-level targets role starts with, before any project is there.
     pub(crate) fn top_delegations(self, keys: &BinKeys) -> Option<Delegations> {
         let roles = match self {

@@ -82,30 +82,12 @@ impl Synthetic {
     }
 
     fn release_targets(&self, project: u64, release: u64) -> Vec<Target> {
-        let name = shape::name(project, self.seed);
-        let files = self.scenario.paths.files.value.iter().enumerate();
-        let target = |(at, template): (usize, &shape::Template)| {
-            let mut random = Random::of(&[self.seed, 4, project, release, at as u64]);
-            let path = template.fill(&mut Filling { name: &name, release, random: &mut random });
-            // Half of the files are between 8 KiB and 128 KiB, about.
-            let bits = 10 + random.below(10);
-            target(&path, (1 << bits) + random.below(1 << bits), &mut random)
-        };
-        files.map(target).collect()
+        made_release(&self.scenario, self.seed, project, release)
     }
 
     fn page(&self, project: u64, releases: Releases) -> Option<Target> {
-        let page = self.scenario.paths.page.as_ref()?;
-        let mut random = Random::of(&[self.seed, 5, project, releases.edits]);
-        let path = self.page_path(&page.value, project);
         let listed = releases.newest + 1 - releases.oldest;
-        Some(target(&path, 300 + 400 * listed, &mut random))
-    }
-
-    fn page_path(&self, page: &shape::Template, project: u64) -> String {
-        let (name, mut random) =
-            (shape::name(project, self.seed), Random::of(&[self.seed, 6, project]));
-        page.fill(&mut Filling { name: &name, release: 1, random: &mut random })
+        made_page(&self.scenario, self.seed, project, listed, releases.edits)
     }
 
     fn release(&mut self, project: u64, changes: &mut Changes) {
@@ -195,10 +177,9 @@ impl Trace for Synthetic {
 
     fn lookups(&self, package: u64) -> Vec<String> {
         let newest = self.releases(package).newest;
-        let page = self.scenario.paths.page.as_ref();
-        let page = page.map(|page| self.page_path(&page.value, package));
+        let page = made_page(&self.scenario, self.seed, package, 1, 0);
         let file = self.release_targets(package, newest).into_iter().next();
-        page.into_iter().chain(file.map(|file| file.path.as_str().to_owned())).collect()
+        page.into_iter().chain(file).map(|target| target.path.as_str().to_owned()).collect()
     }
 }
 
@@ -239,6 +220,34 @@ impl Start {
         let releases = (targets.saturating_sub(pages) / files).max(projects);
         Self { targets: pages + releases * files, more_releases: releases - projects }
     }
+}
+
+/// The files of a release.
+pub(crate) fn made_release(s: &Scenario, seed: u64, project: u64, release: u64) -> Vec<Target> {
+    let name = shape::name(project, seed);
+    let made = |(at, template): (usize, &shape::Template)| {
+        let mut random = Random::of(&[seed, 4, project, release, at as u64]);
+        let path = template.fill(&mut Filling { name: &name, release, random: &mut random });
+        // From 1 KiB to 1 MiB, each doubling as likely.
+        let bits = 10 + random.below(10);
+        target(&path, (1 << bits) + random.below(1 << bits), &mut random)
+    };
+    s.paths.files.value.iter().enumerate().map(made).collect()
+}
+
+/// The page of a project that lists so many releases, after so many edits; its path never changes.
+pub(crate) fn made_page(
+    scenario: &Scenario,
+    seed: u64,
+    project: u64,
+    listed: u64,
+    edits: u64,
+) -> Option<Target> {
+    let page = scenario.paths.page.as_ref()?;
+    let (name, mut random) = (shape::name(project, seed), Random::of(&[seed, 6, project]));
+    let path = page.value.fill(&mut Filling { name: &name, release: 1, random: &mut random });
+    let mut random = Random::of(&[seed, 5, project, edits]);
+    Some(target(&path, 300 + 400 * listed, &mut random))
 }
 
 fn target(path: &str, length: u64, random: &mut Random) -> Target {

@@ -1,0 +1,294 @@
+//! `tufold grow`: what an index costs as it doubles.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use tufold_growth::{
+    Event, Grid, Growth, LayoutSpec, Provenance, Rates, ReplayOptions, Row, Scenario, grow,
+    measure_rates, scenario_names,
+};
+
+use crate::bars;
+use crate::output::{Exit, Out, count};
+
+/// Simulate an index that doubles: what its metadata costs everyone, layout by layout
+///
+/// Small sizes are replayed: the real publisher writes, the real client visits, and the bytes are counted. All sizes are
+/// predicted by closed forms of exact lengths. Where both exist they are compared. SCENARIO is the name of one that comes with
+/// tufold, or a file of that form.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tufold grow
+  tufold grow npm --doublings 10 --layouts bins-succinct:auto,bins-succinct:16384,projects-wildcard
+  tufold grow pypi-pep458 --replay-to 0 --json costs.json
+  tufold grow pypi-today --from 62500 --doublings 7 --replay-to 8000000 --resume cells.jsonl
+  tufold grow drupal --sources
+  tufold grow mine.toml --measure-rates mine.rates.toml
+  tufold grow mine.toml --rates mine.rates.toml --csv tables")]
+pub(crate) struct Args {
+    /// The scenario
+    #[arg(default_value = "pypi-today")]
+    scenario: String,
+    /// How often the index doubles after the smallest size
+    #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u32).range(..=40))]
+    doublings: u32,
+    /// Targets of the smallest index
+    #[arg(long, value_name = "N", default_value_t = 16_000)]
+    from: u64,
+    /// The layouts, as FORM[:BINS][/SNAPSHOT]: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
+    /// power of two or auto; versions, hashes or merkle
+    #[arg(
+        long,
+        value_name = "LAYOUTS",
+        value_delimiter = ',',
+        default_value = "bins-succinct:auto,bins-prefixes:1024,bins-succinct:1024/hashes,bins-succinct:1024/merkle,projects-wildcard"
+    )]
+    layouts: Vec<LayoutSpec>,
+    /// The largest index that is replayed; 0 only predicts
+    #[arg(long, value_name = "N", default_value_t = 32_000)]
+    replay_to: u64,
+    /// Which deltas are kept: pow2:N, climb:N, chain:N, direct:N or tiered:N
+    #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
+    ladder: tufold_delta::Ladder,
+    /// Visitors of each kind in a replay
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    visitors: u64,
+    /// What the history's random draws start from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Where the repositories of replays are made [default: the system's folder for temporary files]
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// A file of finished replays: what it holds is not done again
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Rates of codecs for a scenario of one's own
+    #[arg(long, value_name = "FILE")]
+    rates: Option<PathBuf>,
+    /// Measure the rates of codecs for this scenario's paths instead, and write them here
+    #[arg(long, value_name = "FILE", conflicts_with = "rates")]
+    measure_rates: Option<PathBuf>,
+    /// Print the scenario's figures with their sources instead
+    #[arg(long)]
+    sources: bool,
+    /// Write everything as JSON, too
+    #[arg(long = "json-file", value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Write tables into this folder: clients.csv, publishers.csv and agreement.csv
+    #[arg(long, value_name = "DIR")]
+    csv: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let scenario = Scenario::load(&args.scenario)?;
+    if args.sources {
+        return sources(&scenario, out);
+    }
+    let work = args.work.unwrap_or_else(std::env::temp_dir);
+    if let Some(file) = &args.measure_rates {
+        let bar = bars::steps("measuring rates", 9);
+        let rates = measure_rates(&scenario, &work, &|_| bar.inc(1))?;
+        std::fs::write(file, rates.to_toml())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        out.result(&rates, |out| writeln!(out, "measured {}", rates.provenance))?;
+        return Ok(Exit::Yes);
+    }
+    let rates = match &args.rates {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+            Rates::parse(&file.display().to_string(), &text)?
+        }
+        None => Rates::of(&scenario.name)?,
+    };
+    let grid = Grid {
+        layouts: args.layouts,
+        from: args.from,
+        doublings: args.doublings,
+        replay_to: args.replay_to,
+        options: ReplayOptions { ladder: args.ladder, seed: args.seed, visitors: args.visitors },
+        work,
+        resume: args.resume,
+    };
+    let bar = bars::steps("replaying", 0);
+    let growth = grow(&scenario, &rates, &grid, &|event| match event {
+        Event::Start(cells) => bar.set_length(cells),
+        Event::Publish(cell, at, of) => bar.set_message(format!("{cell}: publish {at} of {of}")),
+        Event::Cell => bar.inc(1),
+        Event::Finish => bar.finish_and_clear(),
+    })?;
+    if let Some(file) = &args.json_file {
+        let text = serde_json::to_vec_pretty(&growth)?;
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if let Some(folder) = &args.csv {
+        csv(&growth, folder)?;
+    }
+    out.result(&growth, |out| table(&growth, out))?;
+    Ok(Exit::Yes)
+}
+
+fn sources(scenario: &Scenario, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let figures = scenario.figures();
+    out.result(&figures, |out| {
+        writeln!(out, "{}: {}", scenario.name, scenario.title)?;
+        for [key, value, source] in &figures {
+            writeln!(out, "{key:38} {value:>14}  {source}")?;
+        }
+        let others: Vec<_> = scenario_names().collect();
+        writeln!(out, "scenarios: {}", others.join(", "))
+    })?;
+    Ok(Exit::Yes)
+}
+
+/// Bytes in the unit that fits, in a column.
+pub(crate) fn short(bytes: f64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.3} {name}", bytes / unit),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
+const fn mark(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Measured => "measured",
+        Provenance::Predicted => "predicted",
+        Provenance::PredictedOnly => "predicted only",
+    }
+}
+
+fn table(growth: &Growth, out: &mut dyn Write) -> std::io::Result<()> {
+    let scenario = &growth.scenario;
+    let Some(first) = growth.rows.first() else { return Ok(()) };
+    writeln!(
+        out,
+        "{}: a publish every {} h, {} publishes, {}, seed {}",
+        scenario.title,
+        first.interval_s as f64 / 3600.0,
+        first.publishes,
+        first.ladder,
+        growth.seed
+    )?;
+    writeln!(out, "Bytes of one visit: whole files, whole files in gzip, and with deltas.")?;
+    let mut layouts: Vec<&str> = Vec::new();
+    for row in &growth.rows {
+        if !layouts.contains(&row.layout.as_str()) {
+            layouts.push(&row.layout);
+        }
+    }
+    for layout in layouts {
+        writeln!(out, "\n{layout}")?;
+        write!(out, "{:>16} {:>8} {:<14}", "targets", "bins", "")?;
+        for client in &scenario.client {
+            write!(
+                out,
+                " | {:>10} {:>10} {:>10}",
+                format!("{} plain", client.name),
+                "gzip",
+                "deltas"
+            )?;
+        }
+        writeln!(out, " | {:>10} {:>10} {:>6}", "publish", "deltas", "roles")?;
+        for row in growth.rows.iter().filter(|row| row.layout == layout) {
+            write_row(row, out)?;
+        }
+    }
+    let s = &growth.summary;
+    if s.bytes > 0 {
+        writeln!(
+            out,
+            "\nPredicted against measured, {} numbers of bytes: {:.2} % off in the median, {:.2} % at worst; requests: {} of {} differ.",
+            s.bytes, s.median_percent, s.worst_percent, s.requests_that_differ, s.requests
+        )?;
+        writeln!(
+            out,
+            "From the scenario alone, not knowing which packages were drawn: {:.2} % in the median, {:.2} % at worst.",
+            s.expected_median_percent, s.expected_worst_percent
+        )?;
+    }
+    Ok(())
+}
+
+fn write_row(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
+    let bins = row.bins.map_or("-".to_owned(), count);
+    write!(out, "{:>16} {:>8} {:<14}", count(row.targets), bins, mark(row.provenance))?;
+    for client in &row.costs.clients {
+        let delta = client.delta.map_or("-".to_owned(), |delta| short(delta.bytes));
+        write!(
+            out,
+            " | {:>10} {:>10} {:>10}",
+            short(client.plain.bytes),
+            short(client.gzip.bytes),
+            delta
+        )?;
+    }
+    let publisher = &row.costs.publisher;
+    writeln!(
+        out,
+        " | {:>10} {:>10} {:>6.0}",
+        short(publisher.metadata_bytes),
+        short(publisher.delta_bytes),
+        publisher.roles
+    )
+}
+
+fn csv(growth: &Growth, folder: &std::path::Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    };
+    let (mut clients, mut publishers, mut agreement) = (
+        "layout,bins,targets,provenance,client,plain_bytes,plain_requests,gzip_bytes,delta_bytes,delta_requests,overhead_percent\n".to_owned(),
+        "layout,bins,targets,provenance,roles,metadata_bytes,delta_bytes,delta_files,signatures,cpu_ms,bytes_per_day,stored_bytes,delta_stored_bytes,egress_gzip_per_day,egress_delta_per_day,refused_by\n".to_owned(),
+        "layout,targets,what,measured,predicted,expected,percent,expected_percent\n".to_owned(),
+    );
+    for row in &growth.rows {
+        let bins = row.bins.map_or(String::new(), |bins| bins.to_string());
+        let cell = format!("{},{bins},{},{}", row.layout, row.targets, mark(row.provenance));
+        for c in &row.costs.clients {
+            let (bytes, requests) = c.delta.map_or((String::new(), String::new()), |d| {
+                (d.bytes.to_string(), d.requests.to_string())
+            });
+            clients += &format!(
+                "{cell},{},{},{},{},{bytes},{requests},{}\n",
+                c.client, c.plain.bytes, c.plain.requests, c.gzip.bytes, c.overhead_percent
+            );
+        }
+        let (p, costs) = (&row.costs.publisher, &row.costs);
+        let cpu = p.cpu_ms.map_or(String::new(), |ms| ms.to_string());
+        let refused: Vec<&str> = costs.refused.iter().map(|r| r.client.as_str()).collect();
+        publishers += &format!(
+            "{cell},{},{},{},{},{},{cpu},{},{},{},{},{},{}\n",
+            p.roles,
+            p.metadata_bytes,
+            p.delta_bytes,
+            p.delta_files,
+            p.signatures,
+            p.bytes_per_day,
+            costs.storage.current_bytes,
+            costs.storage.delta_bytes,
+            costs.egress.gzip_bytes_per_day,
+            costs.egress.delta_bytes_per_day,
+            refused.join(" ")
+        );
+    }
+    for d in &growth.agreement {
+        agreement += &format!(
+            "{},{},{},{},{},{},{},{}\n",
+            d.layout,
+            d.targets,
+            d.what,
+            d.measured,
+            d.predicted,
+            d.expected,
+            d.percent(),
+            d.expected_percent()
+        );
+    }
+    write("clients.csv", clients)?;
+    write("publishers.csv", publishers)?;
+    write("agreement.csv", agreement)
+}

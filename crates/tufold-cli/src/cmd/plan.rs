@@ -1,0 +1,156 @@
+//! `tufold plan`: the best layout for an index, and when to double its bins.
+
+use tufold_growth::{Deltas, PlanOptions, Planned, Priced, Rates, Scenario, Weights, plan};
+
+use crate::cmd::grow::short;
+use crate::output::{Exit, Out, count};
+
+/// Find the layout that costs least, and say when to double its bins
+///
+/// Prices every layout for SCENARIO at its real cadence: the bytes of a day that clients fetch, that are published and
+/// that are stored, each by its weight. Says why the winner wins, and what would change the answer.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tufold plan pypi-today
+  tufold plan npm --readable-by tough,php-tuf
+  tufold plan billion --years 10 --json
+  tufold plan drupal --no-deltas --weight-publish 0.1")]
+pub(crate) struct Args {
+    /// The scenario: its name, or a file
+    scenario: String,
+    /// How many targets there are instead of the scenario's; all else grows along
+    #[arg(long, value_name = "N")]
+    targets: Option<u64>,
+    /// How many years ahead to look for doublings of the bins
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=50))]
+    years: u32,
+    /// Clients that have to be able to read it with their default limits: python-tuf, go-tuf, rust-tuf, sigstore-tuf, tough or
+    /// php-tuf
+    #[arg(long, value_name = "CLIENT", value_delimiter = ',',
+        value_parser = ["python-tuf", "go-tuf", "rust-tuf", "sigstore-tuf", "tough", "php-tuf"])]
+    readable_by: Vec<String>,
+    /// Clients know no deltas: they fetch whole files in gzip
+    #[arg(long)]
+    no_deltas: bool,
+    /// Which deltas are kept
+    #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
+    ladder: tufold_delta::Ladder,
+    /// The worth of a byte that a client fetches
+    #[arg(long, value_name = "W", default_value_t = Weights::default().egress)]
+    weight_egress: f64,
+    /// The worth of a byte that is published
+    #[arg(long, value_name = "W", default_value_t = Weights::default().publish)]
+    weight_publish: f64,
+    /// The worth of a byte that is stored for a day
+    #[arg(long, value_name = "W", default_value_t = Weights::default().storage)]
+    weight_storage: f64,
+}
+
+pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let mut scenario = Scenario::load(&args.scenario)?;
+    if let Some(targets) = args.targets {
+        scenario = scenario.scaled(targets);
+    }
+    let rates = Rates::of(&scenario.name)?;
+    let weights = Weights {
+        egress: args.weight_egress,
+        publish: args.weight_publish,
+        storage: args.weight_storage,
+    };
+    anyhow::ensure!(
+        [weights.egress, weights.publish, weights.storage]
+            .iter()
+            .all(|w| w.is_finite() && *w >= 0.0),
+        "a weight is a number from 0 up"
+    );
+    let deltas = if args.no_deltas { Deltas::Unknown } else { Deltas::Taken };
+    let options = PlanOptions {
+        ladder: args.ladder,
+        weights,
+        readable_by: args.readable_by,
+        deltas,
+        years: args.years,
+    };
+    let planned = plan(&scenario, &rates, &options)?;
+    out.result(&planned, |out| text(&planned, out))?;
+    Ok(Exit::Yes)
+}
+
+fn text(planned: &Planned, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "{}, {} targets: {}",
+        planned.scenario,
+        count(planned.targets),
+        planned.best.layout
+    )?;
+    for reason in &planned.why {
+        writeln!(out, "  {reason}")?;
+    }
+    for refusal in &planned.best.costs.refused {
+        writeln!(out, "  {} cannot use it: {}", refusal.client, refusal.why)?;
+    }
+    writeln!(
+        out,
+        "\nBest of each form, and the Pareto front (*) of the four costs; all predicted"
+    )?;
+    writeln!(
+        out,
+        "  {:34} {:>11} {:>11} {:>13} {:>11} {:>9}",
+        "layout", "cold visit", "returning", "published/day", "stored", "price"
+    )?;
+    for priced in &planned.candidates {
+        candidate(priced, &planned.best, out)?;
+    }
+    if planned.schedule.is_empty() {
+        writeln!(out, "\nNo doubling of bins pays in the time that was looked at.")?;
+    } else {
+        writeln!(out, "\nWhen to double the bins")?;
+    }
+    for doubling in &planned.schedule {
+        writeln!(
+            out,
+            "  in {:>5.1} years, at {:>15} targets: {} to {} bins; {} are written, a returning client fetches {} once",
+            doubling.in_days / 365.25,
+            count(doubling.targets),
+            count(doubling.from_bins),
+            count(doubling.to_bins),
+            short(doubling.rewritten_bytes),
+            short(doubling.client_bytes)
+        )?;
+    }
+    writeln!(out, "\nIf an assumption is wrong")?;
+    for row in &planned.sensitivity {
+        writeln!(
+            out,
+            "  {:40} best {:28} at {:>6.1} % of the price; keeping the layout costs {:.2} % more",
+            row.assumption, row.best, row.price_percent, row.regret_percent
+        )?;
+    }
+    writeln!(out, "\nListed projects, projects by pattern, and bins: plain / gzip / deltas")?;
+    for row in &planned.seed {
+        let three = |bytes: &[f64; 3]| bytes.map(short).join(" / ");
+        writeln!(
+            out,
+            "  {:24} cold {:38} returning {}",
+            row.layout,
+            three(&row.cold_bytes),
+            three(&row.warm_bytes)
+        )?;
+    }
+    Ok(())
+}
+
+fn candidate(priced: &Priced, best: &Priced, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let mark = if priced.on_front { '*' } else { ' ' };
+    writeln!(
+        out,
+        "{mark} {:34} {:>11} {:>11} {:>13} {:>11} {:>7.2} x",
+        priced.layout,
+        short(priced.cold_bytes),
+        short(priced.warm_bytes),
+        short(priced.published_bytes_per_day),
+        short(priced.stored_bytes),
+        priced.price / best.price
+    )
+}

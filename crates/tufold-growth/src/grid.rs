@@ -1,0 +1,301 @@
+//! An index that doubles, layout by layout: replayed as far as it fits, predicted at each size, and both compared.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::cost::{Costs, Provenance, Row};
+use crate::layout::{Bins, LayoutSpec, Snapshots};
+use crate::plan::cheapest_bits;
+use crate::predict::Predictor;
+use crate::rates::Rates;
+use crate::replay::{ReplayOptions, Replayed, experiment, replay};
+use crate::scenario::Scenario;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    /// The layouts; `auto` bins are chosen at each size.
+    pub layouts: Vec<LayoutSpec>,
+    /// Targets of the smallest index.
+    pub from: u64,
+    /// How often it doubles.
+    pub doublings: u32,
+    /// The largest index that is replayed; 0 for none.
+    pub replay_to: u64,
+    /// How a replay is done.
+    pub options: ReplayOptions,
+    /// Where repositories are made.
+    pub work: PathBuf,
+    /// Where finished cells are noted, so that a later run need not do them again.
+    pub resume: Option<PathBuf>,
+}
+
+/// An event of a grid.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// So many replays are to be done.
+    Start(u64),
+    /// This one is under way: its name, the publish that is done, and of how many.
+    Publish(String, u64, u64),
+    /// It is done.
+    Cell,
+    /// All are.
+    Finish,
+}
+
+/// What came of a grid.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Growth {
+    /// The scenario with its sources.
+    pub scenario: Scenario,
+    /// Every cell; what was replayed is there twice.
+    pub rows: Vec<Row>,
+    /// Each number that was measured and predicted.
+    pub agreement: Vec<Deviation>,
+    /// The deviations in brief.
+    pub summary: Agreement,
+    /// The seed of the histories.
+    pub seed: u64,
+    /// Where the rates are from.
+    pub rates: String,
+}
+
+/// One number, measured and predicted.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Deviation {
+    /// The layout.
+    pub layout: String,
+    /// Targets at the start.
+    pub targets: u64,
+    /// What was measured, as in `developer gzip bytes`.
+    pub what: String,
+    /// Measured.
+    pub measured: f64,
+    /// Predicted from what the history did.
+    pub predicted: f64,
+    /// Predicted from the scenario alone.
+    pub expected: f64,
+}
+
+/// Deviations in brief, in percent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Agreement {
+    /// Numbers of bytes that were compared.
+    pub bytes: usize,
+    /// The median of their deviations, and the worst.
+    pub median_percent: f64,
+    /// See `median_percent`.
+    pub worst_percent: f64,
+    /// The same by the scenario alone, which does not know who was drawn.
+    pub expected_median_percent: f64,
+    /// See `expected_median_percent`.
+    pub expected_worst_percent: f64,
+    /// Numbers of requests of plain clients that were compared, and those that differ.
+    pub requests: usize,
+    /// See `requests`.
+    pub requests_that_differ: usize,
+}
+
+/// A replayed cell as the checkpoint file has it.
+#[derive(Deserialize, Serialize)]
+struct Cell {
+    key: String,
+    replayed: Replayed,
+}
+
+/// Runs a grid.
+///
+/// # Errors
+/// Any of a replay; [`Error::Form`] for a checkpoint file that is not one.
+pub fn grow(
+    scenario: &Scenario,
+    rates: &Rates,
+    grid: &Grid,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Growth, Error> {
+    let ladder = grid.options.ladder;
+    let mut done = grid.resume.as_deref().map(read_cells).transpose()?.unwrap_or_default();
+    let sizes = (0..=grid.doublings).map(|doubling| grid.from << doubling);
+    let (mut rows, mut agreement) = (Vec::new(), Vec::new());
+    let replays = sizes.clone().filter(|&targets| targets <= grid.replay_to).count() as u64;
+    let layouts = grid.layouts.iter().filter(|l| l.snapshot != Snapshots::Merkle).count() as u64;
+    progress(Event::Start(replays * layouts));
+    for targets in sizes {
+        let scaled = scenario.scaled(targets);
+        let experiment = experiment(&scaled);
+        let predictor = Predictor::new(&scaled, experiment, rates.clone(), ladder)?;
+        for &layout in &grid.layouts {
+            let settled = match layout.bins {
+                Bins::Auto => layout.with_bits(cheapest_bits(&predictor, layout)?),
+                Bins::None | Bins::Bits(_) => layout,
+            };
+            let row = |provenance, costs| Row {
+                scenario: scenario.name.clone(),
+                doubling: doublings(scenario.index.targets.value, targets),
+                layout: layout.to_string(),
+                bins: settled.bin_count(),
+                ladder: ladder.to_string(),
+                targets,
+                interval_s: experiment.interval_s,
+                publishes: experiment.publishes,
+                provenance,
+                costs,
+            };
+            let is_made = layout.snapshot != Snapshots::Merkle;
+            let expected = predictor.predict(settled)?;
+            if is_made && targets <= grid.replay_to {
+                let key = key(&scaled, settled, grid.options)?;
+                let replayed = match done.remove(&key) {
+                    Some(replayed) => replayed,
+                    None => {
+                        let name = format!("{settled}, {targets} targets");
+                        let step = |at, of| progress(Event::Publish(name.clone(), at, of));
+                        let replayed = replay(&scaled, settled, grid.options, &grid.work, &step)?;
+                        if let Some(file) = &grid.resume {
+                            note(file, &Cell { key, replayed: replayed.clone() })?;
+                        }
+                        replayed
+                    }
+                };
+                progress(Event::Cell);
+                let predicted = predictor.price(settled, Some(&replayed.counted))?;
+                compare(
+                    &settled,
+                    targets,
+                    [&replayed.costs, &predicted, &expected],
+                    &mut agreement,
+                );
+                rows.push(row(Provenance::Measured, replayed.costs));
+            }
+            let how = if is_made { Provenance::Predicted } else { Provenance::PredictedOnly };
+            rows.push(row(how, expected));
+        }
+    }
+    progress(Event::Finish);
+    let summary = summary(&agreement);
+    let (seed, rates) = (grid.options.seed, rates.provenance.clone());
+    Ok(Growth { scenario: scenario.clone(), rows, agreement, summary, seed, rates })
+}
+
+/// How often `from` doubles to become `to`, about.
+fn doublings(from: u64, to: u64) -> i32 {
+    let log = (to as f64 / from as f64).log2();
+    let rounded = crate::math::round(log.abs());
+    let whole = i32::try_from(rounded).unwrap_or(i32::MAX);
+    if log < 0.0 { -whole } else { whole }
+}
+
+/// What decides a replay.
+fn key(scenario: &Scenario, layout: LayoutSpec, options: ReplayOptions) -> Result<String, Error> {
+    let text = serde_json::to_vec(scenario)
+        .map_err(|error| Error::Form { file: scenario.name.clone(), problem: error.to_string() })?;
+    let ReplayOptions { ladder, seed, visitors } = options;
+    let digest = tufold_meta::Digest::of(&text);
+    Ok(format!("{layout} {ladder} {seed} {visitors} {digest}"))
+}
+
+fn read_cells(file: &Path) -> Result<BTreeMap<String, Replayed>, Error> {
+    if !file.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
+    // A run that was killed may have left half a line, which is done again.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .enumerate()
+        .map(|(at, line)| {
+            let cell: Cell = serde_json::from_str(line).map_err(|error| Error::Form {
+                file: file.display().to_string(),
+                problem: format!("line {}: {error}", at + 1),
+            })?;
+            Ok((cell.key, cell.replayed))
+        })
+        .collect()
+}
+
+fn note(file: &Path, cell: &Cell) -> Result<(), Error> {
+    use std::io::Write;
+    let open = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    let mut out = open.map_err(Error::io("write", file))?;
+    let line = serde_json::to_string(cell).map_err(|error| Error::Form {
+        file: file.display().to_string(),
+        problem: error.to_string(),
+    })?;
+    writeln!(out, "{line}").map_err(Error::io("write", file))
+}
+
+/// Notes each number that both have.
+fn compare(layout: &LayoutSpec, targets: u64, costs: [&Costs; 3], out: &mut Vec<Deviation>) {
+    let numbers = costs.map(numbers);
+    for (at, (what, measured)) in numbers[0].iter().enumerate() {
+        out.push(Deviation {
+            layout: layout.to_string(),
+            targets,
+            what: what.clone(),
+            measured: *measured,
+            predicted: numbers[1][at].1,
+            expected: numbers[2][at].1,
+        });
+    }
+}
+
+/// The numbers of a cell that are compared.
+fn numbers(costs: &Costs) -> Vec<(String, f64)> {
+    let mut rows = Vec::new();
+    for client in &costs.clients {
+        let name = &client.client;
+        rows.push((format!("{name} plain bytes"), client.plain.bytes));
+        rows.push((format!("{name} gzip bytes"), client.gzip.bytes));
+        rows.push((format!("{name} requests"), client.plain.requests));
+        let delta = client.delta.unwrap_or_default();
+        rows.push((format!("{name} delta bytes"), delta.bytes));
+    }
+    rows.push(("publish metadata bytes".to_owned(), costs.publisher.metadata_bytes));
+    rows.push(("publish delta bytes".to_owned(), costs.publisher.delta_bytes));
+    rows.push(("stored bytes".to_owned(), costs.storage.current_bytes));
+    rows
+}
+
+impl Deviation {
+    /// How far the prediction is off, in percent.
+    pub fn percent(&self) -> f64 {
+        100.0 * (self.predicted / self.measured.max(1e-9) - 1.0).abs()
+    }
+
+    /// The same of the prediction from the scenario alone.
+    pub fn expected_percent(&self) -> f64 {
+        100.0 * (self.expected / self.measured.max(1e-9) - 1.0).abs()
+    }
+
+    /// Whether it is of bytes, and not of requests.
+    pub fn is_bytes(&self) -> bool {
+        self.what.ends_with("bytes")
+    }
+}
+
+/// Deviations in brief.
+pub fn summary(rows: &[Deviation]) -> Agreement {
+    let sorted = |percent: &dyn Fn(&Deviation) -> f64| {
+        let mut all: Vec<f64> = rows.iter().filter(|row| row.is_bytes()).map(percent).collect();
+        all.sort_by(f64::total_cmp);
+        let median = all.get(all.len() / 2).copied().unwrap_or(0.0);
+        (all.len(), median, all.last().copied().unwrap_or(0.0))
+    };
+    let (bytes, median_percent, worst_percent) = sorted(&Deviation::percent);
+    let (_, expected_median_percent, expected_worst_percent) = sorted(&Deviation::expected_percent);
+    let requests = rows.iter().filter(|row| !row.is_bytes());
+    let differ = requests.clone().filter(|row| (row.predicted - row.measured).abs() > 1e-6);
+    Agreement {
+        bytes,
+        median_percent,
+        worst_percent,
+        expected_median_percent,
+        expected_worst_percent,
+        requests: requests.clone().count(),
+        requests_that_differ: differ.count(),
+    }
+}

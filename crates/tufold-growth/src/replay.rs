@@ -1,0 +1,224 @@
+//! Costs by living through a history: the real publisher writes, the real client visits, the real codecs count.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tufold_delta::Ladder;
+use tufold_meta::Time;
+use tufold_repo::layout::Layout;
+use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
+use tufold_repo::{Input, KeyRequest, NewRepository, Published, Publisher, Refresh};
+
+use crate::Error;
+use crate::cost::{ClientCost, Costs, EgressCost, PublisherCost, Transfer};
+use crate::layout::LayoutSpec;
+use crate::predict::Counted;
+use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
+use crate::trace::{Synthetic, Trace, dependencies};
+use crate::workload::{Activity, Experiment};
+
+mod ledger;
+mod source;
+mod visitor;
+
+use ledger::Ledger;
+pub(crate) use source::gzip_len;
+use visitor::Visitor;
+
+/// What a replay measured.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Replayed {
+    /// The costs.
+    pub costs: Costs,
+    /// What the history did, for the predictor.
+    pub(crate) counted: Counted,
+}
+
+/// How a replay is done.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayOptions {
+    /// Which deltas are kept.
+    pub ladder: Ladder,
+    /// The seed of the history.
+    pub seed: u64,
+    /// How many visitors of each kind there are; one mirror.
+    pub visitors: u64,
+}
+
+/// An event of a replay, for progress: the publish that is done, of how many.
+pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
+
+/// When the first publish is: 2026-01-01T00:00:00Z.
+const START_S: i64 = 1_767_225_600;
+
+/// Makes a repository of `scenario` in the folder `work`, publishes as the scenario's replay says, and visits it. The
+/// folder is left as it was.
+///
+/// # Errors
+/// Any of the publisher and the client.
+pub fn replay(
+    scenario: &Scenario,
+    layout: LayoutSpec,
+    options: ReplayOptions,
+    work: &Path,
+    progress: Progress<'_>,
+) -> Result<Replayed, Error> {
+    let mut trace = Synthetic::new(scenario, options.seed);
+    replay_trace(scenario, &mut trace, layout, options, work, progress)
+}
+
+/// As [`replay`] with any history; the scenario says the rest.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_trace(
+    scenario: &Scenario,
+    trace: &mut dyn Trace,
+    layout: LayoutSpec,
+    options: ReplayOptions,
+    work: &Path,
+    progress: Progress<'_>,
+) -> Result<Replayed, Error> {
+    let folder = tempfile::Builder::new().prefix("tufold-replay-").tempdir_in(work);
+    let folder = folder.map_err(Error::io("make a folder in", work))?;
+    let repo = folder.path().join("repo");
+    let start = Time::from_unix_seconds(START_S).unwrap_or(Time::EPOCH);
+    let ladder = options.ladder;
+    let settings = settings(layout.to_layout()?, ladder);
+    let new = NewRepository::prepare(&repo, settings, &KeyRequest::default(), start)?;
+    let list = trace.start();
+    let mut ledger = Ledger::new(settings.layout.delegation, list.rows());
+    let plan = new.plan(list)?;
+    new.commit(plan, &|_| ())?;
+
+    let Experiment { interval_s, publishes } = experiment(scenario);
+    let activity = Activity::new(scenario, experiment(scenario));
+    let packages = trace.packages();
+    let mut visitors = visitors(scenario, packages, options, &activity, folder.path(), publishes);
+    let (mut cpu_ms, mut written) = (0.0, Vec::new());
+    for publish in 1..=publishes {
+        for visitor in visitors.iter_mut().filter(|visitor| visitor.first + 1 == publish) {
+            visitor.first_visit(&repo, trace, &ledger, start)?;
+        }
+        let Some(changes) = trace.publish()? else { break };
+        let resign = activity.is_resign(publish);
+        ledger.publish(&changes, resign);
+        let mut refresh = BTreeSet::from([Refresh::Snapshot]);
+        refresh.extend(resign.then_some(Refresh::Bins));
+        let now = start.plus_seconds(publish * interval_s);
+        let before = source::cpu_ms();
+        let publisher = Publisher::open(&repo)?;
+        let plan = publisher.plan(Input::Changes(changes), &refresh, now, &|_| ())?;
+        written.push(publisher.commit(plan, &|_| ())?);
+        cpu_ms += source::cpu_ms() - before;
+        progress(publish, publishes);
+    }
+    let now = start.plus_seconds(publishes * interval_s);
+    let mut costs =
+        Costs { publisher: publisher(&written, cpu_ms, interval_s), ..Costs::default() };
+    let mut counted = Counted { reads: Vec::new(), roles_per_publish: ledger.mean_roles() };
+    for (at, client) in scenario.client.iter().enumerate() {
+        let of_kind = visitors.iter_mut().filter(|visitor| visitor.client == at);
+        let visits = of_kind
+            .map(|visitor| visitor.last_visit(&repo, trace, &ledger, ladder, now))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let (cost, reads) = visitor::mean(client, &visits);
+        let mut cost = cost;
+        cost.rate(scenario.index.average_download_bytes.value);
+        costs.clients.push(cost);
+        counted.reads.push(reads);
+    }
+    let visits = |bytes: &dyn Fn(&ClientCost) -> f64| {
+        let pairs = costs.clients.iter().zip(&scenario.client);
+        pairs.map(|(cost, client)| bytes(cost) * client.visits_per_day.value).sum::<f64>()
+    };
+    costs.egress = EgressCost {
+        gzip_bytes_per_day: visits(&|cost| cost.gzip.bytes),
+        delta_bytes_per_day: visits(&|cost| cost.delta.unwrap_or(cost.gzip).bytes),
+    };
+    let (storage, documents) = source::storage(&repo.join("public"))?;
+    costs.storage = storage;
+    costs.refused = crate::predict::limits::refused(layout, &documents);
+    Ok(Replayed { costs, counted })
+}
+
+/// The experiment that a scenario's replay is.
+pub fn experiment(scenario: &Scenario) -> Experiment {
+    let replay = &scenario.replay;
+    Experiment { interval_s: replay.interval_s.value, publishes: replay.publishes.value }
+}
+
+/// Lifetimes are so long that nothing expires on its own: the scenario says what is signed again.
+pub(crate) fn settings(layout: Layout, ladder: Ladder) -> Settings {
+    let mut lifetimes = Lifetimes::default();
+    RoleKind::ALL.into_iter().for_each(|kind| lifetimes.set(kind, Lifetime::days(36_500)));
+    Settings { layout, lifetimes, ladder: Some(ladder) }
+}
+
+fn visitors(
+    scenario: &Scenario,
+    packages: u64,
+    options: ReplayOptions,
+    activity: &Activity<'_>,
+    folder: &Path,
+    publishes: u64,
+) -> Vec<Visitor> {
+    let folder: Arc<Path> = folder.into();
+    let of_kind = |(at, client): (usize, &Client)| {
+        let count = if client.kind == ClientKind::Mirror { 1 } else { options.visitors };
+        // A cold client has no first visit.
+        let first = match client.kind {
+            ClientKind::Cold => u64::MAX - 1,
+            ClientKind::Returning | ClientKind::Mirror => publishes - activity.gap(client),
+        };
+        let (folder, client) = (folder.clone(), client.clone());
+        (0..count).map(move |visitor| Visitor {
+            client: at,
+            kind: client.kind,
+            packages: dependencies(&client, packages, visitor, options.seed),
+            folder: folder.join(format!("client-{at}-{visitor}")),
+            first,
+            held: Default::default(),
+            ledger: Default::default(),
+        })
+    };
+    scenario.client.iter().enumerate().flat_map(of_kind).collect()
+}
+
+fn publisher(written: &[Published], cpu_ms: f64, interval_s: u64) -> PublisherCost {
+    let count = written.len().max(1) as f64;
+    let mean = |of: &dyn Fn(&Published) -> u64| written.iter().map(of).sum::<u64>() as f64 / count;
+    let roles = mean(&|p| p.summary.roles);
+    let metadata = mean(&|p| p.targets_bytes + p.snapshot_bytes + p.timestamp_bytes);
+    let delta_bytes = mean(&|p| p.deltas.map_or(0, |deltas| deltas.bytes));
+    let per_day = DAY_S as f64 / interval_s as f64;
+    PublisherCost {
+        roles,
+        metadata_bytes: metadata,
+        delta_bytes,
+        delta_files: mean(&|p| p.deltas.map_or(0, |deltas| deltas.files)),
+        signatures: roles + 2.0,
+        cpu_ms: (cpu_ms > 0.0).then_some(cpu_ms / count),
+        bytes_per_day: (metadata + delta_bytes) * per_day,
+        signatures_per_day: (roles + 2.0) * per_day,
+    }
+}
+
+/// The mean of some transfers.
+fn mean_transfer(transfers: impl Iterator<Item = Transfer>) -> Transfer {
+    let (mut sum, mut count) = (Transfer::default(), 0.0);
+    for Transfer { bytes, requests, round_trips } in transfers {
+        sum.bytes += bytes;
+        sum.requests += requests;
+        sum.round_trips += round_trips;
+        count += 1.0;
+    }
+    let count = f64::max(count, 1.0);
+    Transfer {
+        bytes: sum.bytes / count,
+        requests: sum.requests / count,
+        round_trips: sum.round_trips / count,
+    }
+}

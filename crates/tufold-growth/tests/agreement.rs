@@ -1,0 +1,44 @@
+//! The predictor against the real publisher and client: a small part of the grid that `tufold grow` prints.
+
+use tufold_delta::Ladder;
+use tufold_growth::{Grid, Growth, Rates, ReplayOptions, Scenario, grow};
+
+fn grid(scenario: &str, layouts: &str, from: u64) -> Growth {
+    let scenario = Scenario::load(scenario).expect("a scenario");
+    let rates = Rates::of(&scenario.name).expect("its rates");
+    let work = tempfile::tempdir().expect("a folder");
+    let grid = Grid {
+        layouts: layouts.split(',').map(|text| text.parse().expect("a layout")).collect(),
+        from,
+        doublings: 0,
+        replay_to: u64::MAX,
+        options: ReplayOptions { ladder: Ladder::default(), seed: 1, visitors: 6 },
+        work: work.path().to_owned(),
+        resume: Some(work.path().join("cells.jsonl")),
+    };
+    let growth = grow(&scenario, &rates, &grid, &|_| ()).expect("a grid");
+    // What is noted is not done again, and is the same.
+    let again = grow(&scenario, &rates, &grid, &|_| ()).expect("a grid");
+    assert_eq!(again.rows, growth.rows);
+    growth
+}
+
+#[test]
+fn predictions_agree_with_replays() {
+    let growth = grid("pypi-today", "bins-succinct:128,bins-prefixes:256/hashes", 6_000);
+    for row in &growth.agreement {
+        println!(
+            "{:30} {:>7} {:28} {:>12.1} {:>12.1} {:>6.2} % {:>6.2} %",
+            row.layout,
+            row.targets,
+            row.what,
+            row.measured,
+            row.predicted,
+            row.percent(),
+            row.expected_percent()
+        );
+    }
+    let found = growth.summary;
+    assert_eq!(found.requests_that_differ, 0, "{found:?}");
+    assert!(found.median_percent < 2.0 && found.worst_percent < 5.0, "{found:?}");
+}
