@@ -1,6 +1,7 @@
 //! The `tufold` command: exit statuses, messages, JSON, and that a failure leaves nothing behind.
 
 mod delta;
+mod reproduce;
 
 use std::collections::BTreeMap;
 use std::fs;

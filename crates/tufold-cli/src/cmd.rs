@@ -8,6 +8,7 @@ pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod publish;
+pub(crate) mod reproduce;
 pub(crate) mod rotate;
 pub(crate) mod serve;
 pub(crate) mod show;

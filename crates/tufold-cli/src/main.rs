@@ -50,6 +50,7 @@ enum Command {
     Grow(cmd::grow::Args),
     Plan(cmd::plan::Args),
     Fit(cmd::fit::Args),
+    Reproduce(cmd::reproduce::Args),
     /// Print completions for a shell
     #[command(after_help = "Examples:
   tufold completions bash > /etc/bash_completion.d/tufold")]
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Command::Grow(args) => cmd::grow::run(args, &mut out),
         Command::Plan(args) => cmd::plan::run(args, &mut out),
         Command::Fit(args) => cmd::fit::run(args, &mut out),
+        Command::Reproduce(args) => cmd::reproduce::run(&args, &mut out),
         Command::Targets(args) => cmd::targets::run(args, &mut out, &bars::rows("rows")),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tufold", &mut out);

@@ -11,6 +11,7 @@ mod error;
 mod fit;
 mod grid;
 mod layout;
+pub mod literature;
 mod math;
 mod plan;
 mod predict;
