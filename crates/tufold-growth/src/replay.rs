@@ -89,7 +89,7 @@ pub fn replay_trace(
     let settings = settings(layout.to_layout()?, ladder);
     let new = NewRepository::prepare(&repo, settings, &KeyRequest::default(), start)?;
     let list = trace.start();
-    let mut ledger = Ledger::new(settings.layout.delegation, list.rows());
+    let mut ledger = Ledger::new(layout.to_layout()?.delegation, list.rows());
     let plan = new.plan(list)?;
     new.commit(plan, &|_| ())?;
 
@@ -154,7 +154,7 @@ pub fn experiment(scenario: &Scenario) -> Experiment {
 pub(crate) fn settings(layout: Layout, ladder: Ladder) -> Settings {
     let mut lifetimes = Lifetimes::default();
     RoleKind::ALL.into_iter().for_each(|kind| lifetimes.set(kind, Lifetime::days(36_500)));
-    Settings { layout, lifetimes, ladder: Some(ladder) }
+    Settings { layout, lifetimes, ladder: Some(ladder), signers: Default::default() }
 }
 
 fn visitors(

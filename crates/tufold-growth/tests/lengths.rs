@@ -17,7 +17,8 @@ fn repository(folder: &Path, form: &str, bins: Option<u64>, snapshot: &str) {
         snapshot: snapshot.parse().expect("a form of snapshots"),
     };
     let ladder = Some(Ladder::default());
-    let settings = Settings { layout, lifetimes: Lifetimes::default(), ladder };
+    let lifetimes = Lifetimes::default();
+    let settings = Settings { layout, lifetimes, ladder, signers: Default::default() };
     let list = format!("path\tlength\tsha256\nfoo.txt\t3\t{}\n", "2c".repeat(32));
     let list = read_targets(Source::new("list.tsv", list.as_bytes()), &|_| ()).expect("a list");
     let now = "2026-11-22T00:00:00Z".parse().expect("a time");
