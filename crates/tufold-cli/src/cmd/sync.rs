@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
+use tufold_repo::settings::Lifetime;
 use tufold_sync::{
     Client, Cost, DeltaUse, Downloaded, Limits, Mirror, Mirrored, Target, Versions, open_source,
 };
@@ -58,8 +60,17 @@ pub(crate) struct Args {
     /// Ask for no deltas, even if the repository says that it has some
     #[arg(long)]
     no_deltas: bool,
+    /// How long the whole visit may take
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    max_time: Lifetime,
     #[command(flatten)]
     now: Now,
+}
+
+impl Args {
+    fn limits(&self) -> Limits {
+        Limits { visit: Duration::from_secs(self.max_time.seconds()), ..Limits::default() }
+    }
 }
 
 /// What a visit came to.
@@ -81,7 +92,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 }
 
 fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let limits = Limits::default();
+    let limits = args.limits();
     let mut client = Client::open(&args.into, &args.source, limits)?;
     if args.no_deltas {
         client = client.without_deltas();
@@ -114,7 +125,7 @@ fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Resul
 }
 
 fn mirror(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let mut mirror = Mirror::open(&args.into, &args.source, Limits::default())?;
+    let mut mirror = Mirror::open(&args.into, &args.source, args.limits())?;
     if args.no_deltas {
         mirror = mirror.without_deltas();
     }
