@@ -149,7 +149,9 @@ pub fn answer(scenario: &Scenario) -> Result<Vec<[Answer; 4]>, Error> {
             for (best, cost) in best.iter_mut().zip(&costs.clients) {
                 for (best, way) in best.iter_mut().zip(Way::ALL) {
                     let transfer = way.of(cost);
+                    // A first visit fetches bins whole.
                     let is_known = way != Way::Deltas
+                        || cost.kind == ClientKind::Cold
                         || scenario.index.targets.value >> bits <= MOST_TARGETS_FOR_DELTAS;
                     let is_better = transfer.bytes < best.transfer.bytes;
                     if way.snapshots() == snapshot && is_known && is_better {
@@ -223,7 +225,7 @@ pub(super) fn lines() -> Result<Lines, Error> {
          publishes a minute, bins signed again every 45 days; TAP 16 in gzip and predicted only"
             .to_owned(),
         format!(
-            "deltas: only bins of up to {MOST_TARGETS_FOR_DELTAS} targets, as their rates were measured on no larger ones; \
+            "deltas: of bins of up to {MOST_TARGETS_FOR_DELTAS} targets only, as their rates were measured on no larger ones; \
              whoever returns may pay less with fewer bins"
         ),
     ];
