@@ -1,15 +1,15 @@
 //! A new repository.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
-use tufold_meta::names::{METADATA_FOLDER, TOP_LEVEL_ROLES, file_name};
+use tufold_meta::names::TOP_LEVEL_ROLES;
 use tufold_meta::{
     BitLength, DelegatedRole, DelegatedRoles, Delegations, Role, RoleKeys, Root, SPEC_VERSION,
     Selector, Signed, Snapshot, Terminating, Time, Version,
 };
-use tufold_store::{DirectoryStore, Store};
+use tufold_store::Store;
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published};
@@ -17,6 +17,7 @@ use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, KeyRequest, Keyring};
 use crate::layout::{BINS, BinKeys, Delegation};
+use crate::place::{Place, remove_temporary};
 use crate::plan::{Plan, RolePlan, TimestampPlan};
 use crate::private::{Private, Publish};
 use crate::progress::Progress;
@@ -26,7 +27,7 @@ use crate::targets::{Target, TargetList};
 
 /// A repository that is about to be made: its keys and its root, nothing written yet.
 pub struct NewRepository {
-    path: PathBuf,
+    place: Place,
     settings: Settings,
     keys: KeyPlan,
     root: Root,
@@ -39,14 +40,24 @@ impl NewRepository {
     /// keys and its root are taken up again, as its files may be in a cache already.
     pub fn prepare(
         path: &Path,
+        settings: Settings,
+        request: &KeyRequest,
+        now: Time,
+    ) -> Result<Self, Error> {
+        Self::prepare_at(Place::folder(path), settings, request, now)
+    }
+
+    /// As [`NewRepository::prepare`], at any place.
+    pub fn prepare_at(
+        place: Place,
         mut settings: Settings,
         request: &KeyRequest,
         now: Time,
     ) -> Result<Self, Error> {
-        if is_published(path) {
-            return Err(Error::Exists(path.display().to_string()));
+        if place.is_published()? {
+            return Err(Error::Exists(place.name().to_owned()));
         }
-        let private = path.join("private");
+        let private = place.private().to_owned();
         let unfinished = match private.is_dir() {
             false => None,
             true => match Private::open(&private)?.root()? {
@@ -95,7 +106,7 @@ impl NewRepository {
                 (Root::clone(&old), old.bytes().to_vec())
             }
         };
-        Ok(Self { path: path.to_owned(), settings, keys, root, root_bytes, now })
+        Ok(Self { place, settings, keys, root, root_bytes, now })
     }
 
     /// Decides every document of the repository. `targets` become its targets.
@@ -169,37 +180,41 @@ impl NewRepository {
 
     /// Writes the repository: `private/` as a whole first, then `public/`.
     pub fn commit(self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
-        std::fs::create_dir_all(&self.path).map_err(Error::io("make", &self.path))?;
-        let path = self.path.join("private");
+        let beside = self.place.beside_private();
+        std::fs::create_dir_all(beside).map_err(Error::io("make", beside))?;
+        let path = self.place.private();
         if !path.is_dir() {
-            self.create_private(&path)?;
+            self.create_private(path)?;
         }
-        let private = Private::open(&path)?;
+        let private = Private::open(path)?;
         let _lock = private.lock()?;
         // Another init may have been first.
-        if private.root()?.as_ref() != Some(&self.root_bytes) || is_published(&self.path) {
-            return Err(Error::Exists(self.path.display().to_string()));
+        if private.root()?.as_ref() != Some(&self.root_bytes) || self.place.is_published()? {
+            return Err(Error::Exists(self.place.name().to_owned()));
         }
         self.remove_scratch()?;
-        let public = DirectoryStore::create(self.path.join("public"))?;
-        private.remove_temporary()?;
-        private.set_settings(&self.settings)?;
-        let keyring = self.keys.keyring()?;
-        let mut committer = self.committer(&public, &keyring, progress);
-        let bases = Bases::new(&public, private.store());
-        committer.deltas =
-            self.settings.ladder.map(|ladder| DeltaWriter::new(&public, bases, ladder));
-        let published = committer.commit(plan)?;
-        private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
-        private.set_sweep_due(self.first_due())?;
-        Ok(published)
+        self.place.with_public(|public| {
+            private.remove_temporary()?;
+            remove_temporary(self.place.public_folder())?;
+            private.set_settings(&self.settings)?;
+            let keyring = self.keys.keyring()?;
+            let mut committer = self.committer(public, &keyring, progress);
+            let bases = Bases::new(public, private.store());
+            committer.deltas =
+                self.settings.ladder.map(|ladder| DeltaWriter::new(public, bases, ladder));
+            let published = committer.commit(plan)?;
+            private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
+            private.set_sweep_due(self.first_due())?;
+            Ok(published)
+        })
     }
 
     /// Does everything but write, and says what would be written.
     pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
-        let public = DirectoryStore::open(self.path.join("public")).ok();
-        let store = crate::rehearsal::Discard { store: public.as_ref().map(|store| store as _) };
-        self.committer(&store, &self.keys.keyring()?, progress).commit(plan)
+        self.place.with_public_if_any(|store| {
+            let store = crate::rehearsal::Discard { store };
+            self.committer(&store, &self.keys.keyring()?, progress).commit(plan)
+        })
     }
 
     /// When the first targets role is due to be signed again.
@@ -230,10 +245,11 @@ impl NewRepository {
 
     /// Makes `private/` under another name and renames it, so that it is there whole or not at all.
     fn create_private(&self, path: &Path) -> Result<(), Error> {
+        let beside = self.place.beside_private();
         let scratch = tempfile::Builder::new()
-            .prefix(SCRATCH)
-            .tempdir_in(&self.path)
-            .map_err(Error::io("create a folder in", &self.path))?;
+            .prefix(&self.place.scratch())
+            .tempdir_in(beside)
+            .map_err(Error::io("create a folder in", beside))?;
         let private = Private::create(scratch.path())?;
         private.set_keys(&self.keys)?;
         private.set_settings(&self.settings)?;
@@ -247,23 +263,16 @@ impl NewRepository {
     /// Removes the keys that a killed init had made before `private/` was there. No other init is
     /// at that point, since the lock in `private/` is held.
     fn remove_scratch(&self) -> Result<(), Error> {
-        for entry in std::fs::read_dir(&self.path).map_err(Error::io("read", &self.path))? {
-            let entry = entry.map_err(Error::io("read", &self.path))?;
-            if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+        let (beside, scratch) = (self.place.beside_private(), self.place.scratch());
+        for entry in std::fs::read_dir(beside).map_err(Error::io("read", beside))? {
+            let entry = entry.map_err(Error::io("read", beside))?;
+            if entry.file_name().to_string_lossy().starts_with(&scratch) {
                 let path = entry.path();
                 std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
             }
         }
         Ok(())
     }
-}
-
-/// How `private/` is called before it is whole.
-const SCRATCH: &str = ".private-";
-
-/// Whether clients can see a repository in the folder `path`.
-fn is_published(path: &Path) -> bool {
-    path.join("public").join(METADATA_FOLDER).join(file_name("timestamp")).exists()
 }
 
 /// Root version 1.

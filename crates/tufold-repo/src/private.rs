@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use tufold_meta::names::METADATA_FOLDER;
 use tufold_meta::{KeyId, Time, Version};
 use tufold_store::{DirectoryStore, Entry, Store as _};
 
@@ -95,9 +94,7 @@ impl Private {
 
     /// Removes what killed writers left half-written; the lock must be held.
     pub(crate) fn remove_temporary(&self) -> Result<(), Error> {
-        self.store.remove_temporary("")?;
-        let public = self.path.with_file_name("public");
-        Ok(DirectoryStore::open(public)?.remove_temporary(METADATA_FOLDER)?)
+        Ok(self.store.remove_temporary("")?)
     }
 
     pub(crate) fn set_settings(&self, settings: &Settings) -> Result<(), Error> {

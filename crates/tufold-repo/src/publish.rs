@@ -101,7 +101,11 @@ struct Planned {
 impl Publisher {
     /// Opens the repository in the folder `path` for writing; an error if somebody else has it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let repository = Repository::open(path)?;
+        Self::of(Repository::open(path)?)
+    }
+
+    /// The writer of a repository; an error if somebody else is.
+    pub fn of(repository: Repository) -> Result<Self, Error> {
         let lock = repository.private.lock()?;
         let state = repository.state()?;
         if let Some(problem) = state.disagreement(&repository.settings.layout) {
@@ -231,7 +235,7 @@ impl Publisher {
         let (now, next_sweep) = (plan.now, plan.next_sweep);
         // A history that cannot be added to must be found before anything is published.
         private.mend_history()?;
-        private.remove_temporary()?;
+        self.repository.remove_temporary()?;
         let public = &*self.repository.public;
         let mut committer = self.committer(public, progress);
         committer.next_root = next_root;

@@ -1,45 +1,55 @@
 //! A repository as its publisher sees it: the documents that are current, verified.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
     DelegatedRoles, Key, KeyId, MetaFile, Role, RoleKeys, Root, Selector, Signed, Snapshot,
     Targets, ThresholdError, Timestamp, Verified,
 };
-use tufold_store::{DirectoryStore, Store};
+use tufold_store::Store;
 
 use crate::error::Error;
 use crate::layout::{BINS, Delegation, Layout, SnapshotForm};
+use crate::place::{Place, remove_temporary};
 use crate::private::Private;
 use crate::settings::Settings;
 
 /// The longest document that is read: `flat` with tens of millions of targets.
 pub(crate) const MAX_DOCUMENT_LEN_BYTES: u64 = 1 << 33;
 
-/// A repository on disk: `public/`, which is served, and `private/`, which is not.
+/// A repository: what is served, in a folder or elsewhere, and the folder of what is not.
 pub struct Repository {
     pub(crate) public: Box<dyn Store>,
     pub(crate) private: Private,
     pub(crate) settings: Settings,
+    public_folder: Option<PathBuf>,
 }
 
 impl Repository {
     /// Opens the repository in the folder `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let missing =
-            |name: &str| Err(Error::NotARepository(path.display().to_string(), name.to_owned()));
-        if !path.join("private").is_dir() {
-            return missing("private/");
+        Self::open_at(Place::folder(path))
+    }
+
+    /// Opens the repository at a place.
+    pub fn open_at(place: Place) -> Result<Self, Error> {
+        if !place.private().is_dir() {
+            return Err(Error::NotARepository(place.name().to_owned(), "private/".to_owned()));
         }
-        if !path.join("public").is_dir() {
-            return missing("public/");
-        }
-        let private = Private::open(&path.join("private"))?;
-        let public = Box::new(DirectoryStore::open(path.join("public"))?);
+        let public_folder = place.public_folder().map(Path::to_owned);
+        let path = place.private().to_owned();
+        let public = place.public()?;
+        let private = Private::open(&path)?;
         let settings = private.settings()?;
-        Ok(Self { public, private, settings })
+        Ok(Self { public, private, settings, public_folder })
+    }
+
+    /// Removes what killed writers left half-written; the writer's lock must be held.
+    pub(crate) fn remove_temporary(&self) -> Result<(), Error> {
+        self.private.remove_temporary()?;
+        remove_temporary(self.public_folder.as_deref())
     }
 
     /// Layout and lifetimes.

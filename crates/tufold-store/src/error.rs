@@ -42,6 +42,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// Another writer replaced the object after it was read here.
+    #[error("{name} was changed by another writer after it was read")]
+    Changed {
+        /// Name of the object.
+        name: String,
+    },
+
     /// The machine's fault: the disk, the permissions, the network.
     #[error("cannot {action} {}", .path.display())]
     Io {

@@ -10,6 +10,7 @@ use tufold_meta::{
 use tufold_store::{DirectoryStore, Store};
 
 use crate::cache::{Receipts, put};
+use crate::fetch::{Fetch, open_source};
 use crate::meter::add;
 use crate::obtain::Wanted;
 use crate::parallel::in_parallel;
@@ -62,7 +63,19 @@ impl Mirror {
     /// # Errors
     /// As [`Client::open`].
     pub fn open(folder: &Path, source: &str, limits: Limits) -> Result<Self, Error> {
-        let client = Client::open(&folder.join("private"), source, limits)?;
+        Self::with_source(folder, open_source(source, &limits)?, limits)
+    }
+
+    /// As [`Mirror::open`] with any source.
+    ///
+    /// # Errors
+    /// [`Error::Cache`].
+    pub fn with_source(
+        folder: &Path,
+        fetch: Box<dyn Fetch>,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let client = Client::with_source(&folder.join("private"), fetch, METADATA_FOLDER, limits)?;
         let public = DirectoryStore::create(folder.join("public"))?;
         public.remove_temporary(METADATA_FOLDER)?;
         Ok(Self { client, public, role_deltas: RoleDeltas::None })
