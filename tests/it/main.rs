@@ -1,6 +1,7 @@
 //! The integration tests, one binary.
 
 mod attacks;
+mod bucket;
 mod client;
 mod command;
 mod component;

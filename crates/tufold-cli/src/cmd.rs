@@ -5,6 +5,7 @@ pub(crate) mod delta;
 pub(crate) mod fit;
 pub(crate) mod grow;
 pub(crate) mod init;
+pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod publish;

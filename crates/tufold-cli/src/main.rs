@@ -4,6 +4,7 @@ mod bars;
 mod cmd;
 mod interrupt;
 mod output;
+mod source;
 
 use std::process::ExitCode;
 

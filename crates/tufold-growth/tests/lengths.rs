@@ -39,7 +39,8 @@ fn documents_have_the_predicted_lengths() {
             let folder = folder.path().join("repo");
             repository(&folder, form, Some(1 << bits), snapshot);
             let snapshot_bytes = length(&folder, "1.snapshot.json");
-            let timestamp = sizes::timestamp(1, 1, snapshot_bytes, Some(Ladder::default())).unwrap();
+            let timestamp =
+                sizes::timestamp(1, 1, snapshot_bytes, Some(Ladder::default())).unwrap();
             assert_eq!(length(&folder, "timestamp.json"), timestamp, "{form} {bits}");
             let top = length(&folder, "1.targets.json");
             let mut roles = vec![("targets".to_owned(), top)];

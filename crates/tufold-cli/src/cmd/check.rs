@@ -1,12 +1,11 @@
 //! `tufold check`: whether a repository is whole.
 
-use std::path::PathBuf;
-
 use tufold_repo::Repository;
 use tufold_repo::check::{Severity, Strictness, check};
 
 use crate::bars;
 use crate::cmd::Now;
+use crate::cmd::place::PlaceArgs;
 use crate::output::{Exit, Out, bytes, count};
 
 /// Check a repository: every role, every file, and then as a client
@@ -17,10 +16,11 @@ use crate::output::{Exit, Out, bytes, count};
 #[command(after_help = "Examples:
   tufold check demo
   tufold check demo --strict --json
-  tufold check demo --now 2027-01-01T00:00:00Z")]
+  tufold check demo --now 2027-01-01T00:00:00Z
+  tufold check s3://index/public --private keys")]
 pub(crate) struct Args {
-    /// The folder of the repository
-    repo: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Take older files and those of an interrupted publish for faults
     #[arg(long)]
     strict: bool,
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let repository = Repository::open(&args.repo)?;
+    let repository = Repository::open_at(args.place.open()?)?;
     let strictness = if args.strict { Strictness::Strict } else { Strictness::Usual };
     let report = check(&repository, args.now.get()?, strictness, &bars::bars())?;
     out.result(&report, |out| {
@@ -48,9 +48,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
             "{roles} roles, {targets} targets, {size}; a client found {replayed} of them"
         )?;
         match faults {
-            0 => writeln!(out, "{} is sound", args.repo.display()),
-            1 => writeln!(out, "{} has 1 fault", args.repo.display()),
-            n => writeln!(out, "{} has {n} faults", args.repo.display()),
+            0 => writeln!(out, "{} is sound", args.place),
+            1 => writeln!(out, "{} has 1 fault", args.place),
+            n => writeln!(out, "{} has {n} faults", args.place),
         }
     })?;
     Ok(if report.is_sound() { Exit::Yes } else { Exit::No })

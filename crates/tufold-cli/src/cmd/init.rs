@@ -8,6 +8,7 @@ use tufold_repo::targets::{Source, read_targets};
 use tufold_repo::{KeyRequest, NewRepository, Published};
 
 use crate::bars;
+use crate::cmd::place::PlaceArgs;
 use crate::cmd::{Now, named_command, of_kind, signers};
 use crate::output::{Exit, Out, bytes, count};
 
@@ -21,10 +22,11 @@ use crate::output::{Exit, Out, bytes, count};
   tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
   tufold init demo --targets list.jsonl --bins 16384 --delegation bins-prefixes --snapshot hashes
   tufold init demo --targets list.tsv --bins 256 --keys keys/ --threshold root=2 --expires bins=1d
-  tufold init demo --targets list.tsv --bins 4096 --dry-run --json")]
+  tufold init demo --targets list.tsv --bins 4096 --dry-run --json
+  tufold init s3://index/public --private keys --targets list.tsv --bins 4096")]
 pub(crate) struct Args {
-    /// The folder of the repository, which is made
-    repo: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The list of targets; `-` is standard input
     #[arg(long, value_name = "FILE")]
     targets: PathBuf,
@@ -87,7 +89,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         thresholds: args.threshold.into_iter().collect(),
         signers: signers(args.signer, args.signer_timeout),
     };
-    let repository = NewRepository::prepare(&args.repo, settings, &request, now)?;
+    let repository = NewRepository::prepare_at(args.place.open()?, settings, &request, now)?;
     let list = read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"))?;
     let plan = repository.plan(list)?;
     let progress = bars::bars();
@@ -98,7 +100,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     };
     out.result(&published, |out| {
         let done = if args.dry_run { "would make" } else { "made" };
-        let path = args.repo.display();
+        let path = &args.place;
         writeln!(out, "{done} {path}: {layout}")?;
         written(&published, out)
     })?;

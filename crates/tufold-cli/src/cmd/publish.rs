@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use tufold_repo::settings::parse_ladder;
 use tufold_repo::targets::{Source, read_changes, read_targets};
-use tufold_repo::{Input, Publisher, Refresh};
+use tufold_repo::{Input, Publisher, Refresh, Repository};
 
 use crate::bars;
 use crate::cmd::Now;
 use crate::cmd::init::{waiting, written};
+use crate::cmd::place::PlaceArgs;
 use crate::output::{Exit, Out};
 
 /// Publish changes, and sign again what is near its expiry
@@ -21,10 +22,11 @@ use crate::output::{Exit, Out};
   tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
   tufold targets diff old.tsv new.tsv | tufold publish demo --changes -
   tufold publish demo
-  tufold publish demo --refresh all")]
+  tufold publish demo --refresh all
+  tufold publish s3://index/public --private keys --changes changes.tsv")]
 pub(crate) struct Args {
-    /// The folder of the repository
-    repo: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// The whole new list of targets; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "changes")]
     targets: Option<PathBuf>,
@@ -58,13 +60,13 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     };
     let ladder = args.deltas.as_deref().map(parse_ladder).transpose();
     let ladder = ladder.map_err(anyhow::Error::msg)?;
-    let mut publisher = Publisher::open(&args.repo)?;
+    let mut publisher = Publisher::of(Repository::open_at(args.place.open()?)?)?;
     if let Some(ladder) = ladder {
         publisher.set_ladder(ladder);
     }
     let progress = bars::bars();
     let plan = publisher.plan(input, &args.refresh.into_iter().collect(), now, &progress)?;
-    let path = args.repo.display();
+    let path = &args.place;
     let published = if args.dry_run {
         publisher.rehearse(plan, &progress)?
     } else {

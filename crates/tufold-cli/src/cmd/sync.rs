@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
+use tufold_meta::names::METADATA_FOLDER;
 use tufold_repo::settings::Lifetime;
-use tufold_sync::{
-    Client, Cost, DeltaUse, Downloaded, Limits, Mirror, Mirrored, Target, Versions, open_source,
-};
+use tufold_sync::{Client, Cost, DeltaUse, Downloaded, Limits, Mirror, Mirrored, Target, Versions};
 
 use crate::bars;
 use crate::cmd::Now;
 use crate::output::{Exit, Out, bytes, count};
+use crate::source;
 
 /// Bring a client's metadata up to date, look targets up, or mirror a whole repository
 ///
-/// SOURCE is the folder or URL that holds `metadata/`. The folder given with --into keeps what was
+/// SOURCE is the folder or URL (http, https, s3) that holds `metadata/`. The folder given with --into keeps what was
 /// accepted, laid out as python-tuf's client does; the next sync fetches only what is new. A mirror
 /// has `public/` there, which can be served or be the SOURCE of others. With --target, exit status 1
 /// if one is not listed.
@@ -93,7 +93,8 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 
 fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let limits = args.limits();
-    let mut client = Client::open(&args.into, &args.source, limits)?;
+    let source = source::open(&args.source, &limits)?;
+    let mut client = Client::with_source(&args.into, source, METADATA_FOLDER, limits)?;
     if args.no_deltas {
         client = client.without_deltas();
     }
@@ -104,7 +105,7 @@ fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Resul
     let targets = visit.find(&args.target)?;
     let downloaded = match (&args.download, &args.targets_url) {
         (Some(folder), Some(url)) => {
-            let files = open_source(url, &limits)?;
+            let files = source::open(url, &limits)?;
             visit.download(&targets, &*files, folder, &bars::sync())?
         }
         _ => Vec::new(),
@@ -125,7 +126,8 @@ fn visit(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Resul
 }
 
 fn mirror(args: &Args, root: Option<Vec<u8>>, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let mut mirror = Mirror::open(&args.into, &args.source, args.limits())?;
+    let limits = args.limits();
+    let mut mirror = Mirror::with_source(&args.into, source::open(&args.source, &limits)?, limits)?;
     if args.no_deltas {
         mirror = mirror.without_deltas();
     }
