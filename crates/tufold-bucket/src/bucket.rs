@@ -1,10 +1,10 @@
 //! The store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -29,6 +29,24 @@ pub struct Bucket {
     /// Without slashes at either end.
     prefix: String,
     state: Mutex<State>,
+    /// Names that are just being created. Some servers look and write in two steps: threads of one process at least do not
+    /// meet there.
+    creating: Mutex<HashSet<String>>,
+    created: Condvar,
+}
+
+/// A name that this thread creates.
+struct Creating<'b> {
+    bucket: &'b Bucket,
+    name: String,
+}
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        let mut names = self.bucket.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(&self.name);
+        self.bucket.created.notify_all();
+    }
 }
 
 /// What was seen of the bucket.
@@ -77,6 +95,8 @@ impl Bucket {
             s3,
             prefix: prefix.to_owned(),
             state: Mutex::default(),
+            creating: Mutex::default(),
+            created: Condvar::new(),
         })
     }
 
@@ -95,6 +115,7 @@ impl Bucket {
         let found = match self.runtime.block_on(self.s3.get(&path)) {
             Ok(found) => Some(found),
             Err(Refusal::NotFound { .. }) => None,
+            Err(_) if self.is_beside_objects(&path) => None,
             Err(error) => return Err(self.failed("read", name, error)),
         };
         let version = found.as_ref().map(|found| UpdateVersion {
@@ -109,6 +130,28 @@ impl Bucket {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         let path = Path::parse(format!("{}{slash}{name}", self.prefix));
         path.map_err(|_| StoreError::BadName { name: name.to_owned() })
+    }
+
+    /// Whether there cannot be an object of this name because others lie below it, or one above. Servers that keep objects
+    /// as files fail there instead of saying that there is none.
+    fn is_beside_objects(&self, path: &Path) -> bool {
+        let below = async { matches!(self.s3.list(Some(path)).next().await, Some(Ok(_))) };
+        if self.runtime.block_on(below) {
+            return true;
+        }
+        let ends = path.as_ref().match_indices('/').map(|(end, _)| &path.as_ref()[..end]);
+        let mut above = ends.filter_map(|above| Path::parse(above).ok());
+        above.any(|above| self.runtime.block_on(self.s3.head(&above)).is_ok())
+    }
+
+    /// Waits until no other thread creates this name.
+    fn creating(&self, name: &str) -> Creating<'_> {
+        let mut names = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        while names.contains(name) {
+            names = self.created.wait(names).unwrap_or_else(PoisonError::into_inner);
+        }
+        names.insert(name.to_owned());
+        Creating { bucket: self, name: name.to_owned() }
     }
 
     fn put(&self, name: &str, bytes: &[u8], mode: PutMode) -> Result<PutResult, PutError> {
@@ -193,6 +236,7 @@ impl Store for Bucket {
 
     fn create(&self, name: &str, bytes: &[u8]) -> Result<Created, StoreError> {
         check_name(name)?;
+        let _creating = self.creating(name);
         loop {
             let created = match self.put(name, bytes, PutMode::Create) {
                 Ok(_) => Created::New,
@@ -252,6 +296,7 @@ impl Store for Bucket {
                 self.state().versions.remove(name);
                 Ok(())
             }
+            Err(_) if self.is_beside_objects(&path) => Ok(()),
             Err(error) => Err(self.failed("remove", name, error)),
         }
     }
