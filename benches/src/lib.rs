@@ -9,6 +9,7 @@ use tufold_repo::targets::{Source, TargetList, read_targets};
 use tufold_repo::{Event, KeyRequest, NewRepository};
 
 pub mod contender;
+pub mod load;
 pub mod measure;
 #[path = "../../crates/tufold-delta/tests/samples/mod.rs"]
 pub mod samples;
