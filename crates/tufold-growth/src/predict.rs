@@ -179,7 +179,9 @@ impl<'s> Predictor<'s> {
                 let resigns = self.activity.writes(layout, 0, publish).fixed;
                 let (top, bins) = sizes::prefixes_targets(layout.bits(), 1 + round(resigns))?;
                 let count = 2_f64.powi(layout.bits().cast_signed());
-                let role = bytes(bins as f64, interpolate(&gzip.bins_role, count));
+                let prefixes = sizes::prefixes_of_bin(f64::from(layout.bits()));
+                let role =
+                    bytes(bins as f64, 290.0 + count * interpolate(&gzip.bins_role, prefixes));
                 (bytes(top as f64, gzip.prefixes), role)
             }
         };

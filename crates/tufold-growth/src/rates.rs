@@ -36,7 +36,7 @@ pub struct GzipRates {
     pub succinct: f64,
     /// See `succinct`.
     pub prefixes: f64,
-    /// The role `bins`, by the number of bins.
+    /// A bin in the role `bins`, by the number of its prefixes.
     pub bins_role: Curve,
     /// A bin, by the number of its targets.
     pub bin: Curve,
@@ -62,20 +62,19 @@ pub struct GzipRates {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeltaRates {
-    /// A role's edge: fixed (signature included), a target added, a page changed, a target removed, and for each of these
-    /// the logarithm (base 2) of how many targets there are.
+    /// A role's edge: fixed (signature included), a target added, a page changed, a target removed.
     pub role: Vec<f64>,
     /// The same for a project's role.
     pub project: Vec<f64>,
-    /// The top-level role of projects by patterns: fixed, a new project, and the logarithm of how many there are.
+    /// The top-level role of projects by patterns: fixed, a new project.
     pub wildcard: Vec<f64>,
-    /// The top-level role of projects that list every path: fixed, a new project, a path added, a path removed.
+    /// The top-level role of projects that list every path: fixed, a path more.
     pub listed: Vec<f64>,
     /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new project.
     pub snapshot: Vec<f64>,
     /// A snapshot from nothing: fixed (signature included), a byte of entropy, a role's name, a digest.
     pub cold: Vec<f64>,
-    /// A bundle: fixed, a byte of entropy of the versions, a role, and then as `role`.
+    /// A bundle: fixed, a role, and then as `role`.
     pub bundle: Vec<f64>,
     /// The same where each project has a role.
     pub project_bundle: Vec<f64>,
@@ -107,9 +106,8 @@ pub(crate) fn weigh(rates: &[f64], features: &[f64]) -> f64 {
 }
 
 /// The features of a change to a role.
-pub(crate) fn role_features(added: f64, pages: f64, removed: f64, targets: f64) -> [f64; 5] {
-    let log = (1.0 + targets).log2();
-    [1.0, added, pages, removed, (added + pages + removed) * log]
+pub(crate) fn role_features(added: f64, pages: f64, removed: f64) -> [f64; 4] {
+    [1.0, added, pages, removed]
 }
 
 impl GzipRates {

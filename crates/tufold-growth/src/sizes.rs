@@ -166,6 +166,11 @@ pub fn prefixes_targets(bits: u32, version: u64) -> Result<(u64, u64), Error> {
     Ok((top, listing_targets(version)? + bits.bin_count() * one - 1))
 }
 
+/// How many `path_hash_prefixes` a bin has: they are whole hex digits (PEP 458).
+pub(crate) fn prefixes_of_bin(bits: f64) -> f64 {
+    (4.0 * (bits / 4.0).ceil() - bits).exp2()
+}
+
 /// TAP 16: the proof file of one role among `roles`, as compact JSON: its version, and a hash and a direction a level.
 /// It is not signed.
 pub fn merkle_proof(name_len: f64, version_digits: f64, roles: f64) -> f64 {

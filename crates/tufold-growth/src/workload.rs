@@ -46,7 +46,9 @@ pub(crate) struct Reads {
     pub(crate) needed: f64,
     /// Those that it has to fetch.
     pub(crate) fetched: f64,
-    /// The edges of the ladder that lead to those.
+    /// Those of them of which it holds no version: no edge leads there.
+    pub(crate) unheld: f64,
+    /// The edges of the ladder that lead to the others.
     pub(crate) edges: f64,
     /// Whether the top-level targets role, and the role `bins`, changed since its last visit: 0 or 1.
     pub(crate) top: f64,
@@ -227,16 +229,18 @@ impl<'s> Activity<'s> {
         if client.kind == ClientKind::Mirror {
             let fetched = if resigned { roles } else { changes.roles };
             let edges = fetched;
-            return Reads { needed: roles, fetched, edges, top, bins };
+            return Reads { needed: roles, fetched, unheld: 0.0, edges, top, bins };
         }
         let lookups = 1.0 + self.has_pages;
         let released = |share: f64| -(released * (-share).ln_1p()).exp_m1();
-        let (needed, fetched) = match layout.form {
-            Form::Flat => (0.0, 0.0),
-            Form::ProjectsListed | Form::ProjectsWildcard if is_new => (packages, packages),
+        let (needed, fetched, unheld) = match layout.form {
+            Form::Flat => (0.0, 0.0, 0.0),
+            Form::ProjectsListed | Form::ProjectsWildcard if is_new => {
+                (packages, packages, packages)
+            }
             Form::ProjectsListed | Form::ProjectsWildcard => {
                 let rate = self.over_dependencies(client, released);
-                (packages, if resigned { packages } else { packages * rate })
+                (packages, if resigned { packages } else { packages * rate }, 0.0)
             }
             Form::BinsPrefixes | Form::BinsSuccinct => {
                 let needed = occupied(roles, packages * lookups);
@@ -250,11 +254,17 @@ impl<'s> Activity<'s> {
                 let hit = occupied(roles, with) / roles;
                 let touched = by_others * occupied(roles, without) / roles;
                 let fetched = roles * (1.0 - (1.0 - hit) * (1.0 - touched));
-                (needed, if is_new { needed } else { fetched })
+                // The file of a new release is where it wants to be, mostly in a bin that nobody asked for before.
+                let unheld = occupied(roles, packages * rate) * (1.0 - needed / roles);
+                if is_new {
+                    (needed, needed, needed)
+                } else {
+                    (needed, fetched, unheld.min(fetched))
+                }
             }
         };
-        let edges = fetched * self.mean_path(layout, ladder, from, end);
-        Reads { needed, fetched, edges, top, bins }
+        let edges = (fetched - unheld) * self.mean_path(layout, ladder, from, end);
+        Reads { needed, fetched, unheld, edges, top, bins }
     }
 
     /// The mean number of edges from the version of a role at the publish `from` to that at `to`, if there are any.

@@ -40,11 +40,8 @@ impl Predictor<'_> {
     }
 
     /// The edges of a role that hold this together.
-    fn role_edges(&self, layout: LayoutSpec, edges: f64, changes: &Changes, publish: u64) -> f64 {
-        let (pages, files) = self.activity.listed(publish as f64);
-        let roles = self.activity.roles(layout, publish as f64).max(1.0);
-        let targets = (pages + files) / roles;
-        let mut features = role_features(changes.added, changes.pages, changes.removed, targets);
+    fn role_edges(&self, layout: LayoutSpec, edges: f64, changes: &Changes) -> f64 {
+        let mut features = role_features(changes.added, changes.pages, changes.removed);
         features[0] = edges;
         let rates = &self.rates.delta;
         let rates = if layout.form.has_bins() || layout.form == Form::Flat {
@@ -58,21 +55,18 @@ impl Predictor<'_> {
     /// An edge of the top-level role, in the forms in which it changes.
     fn top_edge(&self, layout: LayoutSpec, from: u64, to: u64) -> f64 {
         let changes = self.activity.changes(layout, (to - from) as f64);
-        let projects = self.activity.roles(layout, to as f64).max(1.0);
         match layout.form {
             Form::Flat => {
                 let flat = LayoutSpec { form: Form::Flat, ..layout };
-                self.role_edges(flat, 1.0, &changes, to)
+                self.role_edges(flat, 1.0, &changes)
             }
             Form::ProjectsWildcard => {
-                let log = changes.new_projects * (1.0 + projects).log2();
-                weigh(&self.rates.delta.wildcard, &[1.0, changes.new_projects, log])
+                weigh(&self.rates.delta.wildcard, &[1.0, changes.new_projects])
             }
             Form::ProjectsListed => {
                 // A project that comes lists its page too.
-                let added = changes.added + changes.new_projects;
-                let features = [1.0, changes.new_projects, added, changes.removed];
-                weigh(&self.rates.delta.listed, &features)
+                let more = changes.added + changes.new_projects - changes.removed;
+                weigh(&self.rates.delta.listed, &[1.0, more.max(0.0)])
             }
             Form::BinsPrefixes | Form::BinsSuccinct => 0.0,
         }
@@ -84,12 +78,8 @@ impl Predictor<'_> {
         let resigned = self.activity.resigns_any(from, to);
         let all = self.activity.roles(layout, to as f64);
         let roles = if resigned { all } else { changes.roles };
-        let (pages, files) = self.activity.listed(to as f64);
-        let share = (roles / all.max(1.0)).min(1.0);
-        let mut features = vec![1.0, self.snapshot_entropy(layout, from, to), roles];
-        let targets = (pages + files) * share;
-        features
-            .extend(&role_features(changes.added, changes.pages, changes.removed, targets)[1..]);
+        let mut features = vec![1.0, roles];
+        features.extend(&role_features(changes.added, changes.pages, changes.removed)[1..]);
         let rates = &self.rates.delta;
         let rates = if layout.form.has_bins() { &rates.bundle } else { &rates.project_bundle };
         let top = self.top_edge(layout, from, to);
@@ -150,23 +140,25 @@ impl Predictor<'_> {
         }
         if reads.bins > 0.0 {
             // Only its version and expiry change.
-            bytes += self.role_edges(layout, reads.bins, &Changes::default(), end);
+            bytes += self.role_edges(layout, reads.bins, &Changes::default());
         }
         let changes = self.activity.changes(layout, gap as f64);
         let resigned = self.activity.resigns_any(end - gap, end);
         let all = self.activity.roles(layout, end as f64);
         let changed = if resigned { all } else { changes.roles };
-        let share = reads.fetched / changed.max(1e-12);
+        let held = reads.fetched - reads.unheld;
+        let share = held / changed.max(1e-12);
         let part = Changes {
-            roles: reads.fetched,
+            roles: held,
             pages: changes.pages * share,
             added: changes.added * share,
             removed: changes.removed * share,
             new_projects: 0.0,
         };
-        bytes += self.role_edges(layout, reads.edges, &part, end).min(whole);
-        requests += reads.edges;
-        round_trips += (reads.edges / super::PARALLEL).ceil();
+        let unheld = whole * reads.unheld / reads.fetched.max(1e-12);
+        bytes += self.role_edges(layout, reads.edges, &part).min(whole - unheld) + unheld;
+        requests += reads.edges + reads.unheld;
+        round_trips += ((reads.edges + reads.unheld) / super::PARALLEL).ceil();
         Ok(Transfer { bytes, requests, round_trips })
     }
 
@@ -213,8 +205,7 @@ impl Predictor<'_> {
             removed: each.removed * spans,
             new_projects: 0.0,
         };
-        bytes =
-            bytes / count.max(1.0) + self.role_edges(layout, roles * edges, &content, publishes);
+        bytes = bytes / count.max(1.0) + self.role_edges(layout, roles * edges, &content);
         files = files / count.max(1.0) + roles * edges;
         Ok((files, bytes))
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tufold_delta::{Ladder, choice_bits, empirical_bits};
+use tufold_delta::{Codec, EncodeOptions, Ladder, choice_bits, empirical_bits, encode};
 use tufold_meta::names::{DeltaName, meta_name, versioned_file_name};
 use tufold_meta::{
     Digest, Hashes, MetaFile, Role, SPEC_VERSION, Snapshot, Targets, Time, Version, canonical_parts,
@@ -102,6 +102,7 @@ pub fn measure(scenario: &Scenario, work: &Path, progress: &dyn Fn(&str)) -> Res
     }
     progress("documents");
     snapshots(&mut gzip);
+    deltas_of_snapshots(&mut samples)?;
     bins(&scenario.scaled(9_100), &mut gzip)?;
     let fit = |rows: &Rows| least_squares(rows);
     let delta = DeltaRates {
@@ -199,7 +200,10 @@ impl Held {
                 gzip.prefixes = top;
                 let bins = snapshot.meta[&meta_name("bins")].version;
                 let file = self.bytes(&format!("metadata/{bins}.bins.json"))?;
-                gzip.bins_role.push((count - 1.0, gzip_len(&file) as f64));
+                let prefixes = sizes::prefixes_of_bin((count - 1.0).log2());
+                let each = (gzip_len(&file) as f64 - SNAPSHOT_GZIP_BYTES) / (count - 1.0);
+                gzip.bins_role.push((prefixes, each));
+                gzip.bins_role.sort_by(|a, b| a.0.total_cmp(&b.0));
             }
             _ => gzip.succinct = top,
         }
@@ -286,17 +290,16 @@ impl Held {
                 let (old, new) = (count(&old), count(&new));
                 let projects = new.0 - old.0;
                 if run.layout == "projects-wildcard" {
-                    let log = projects * (1.0 + new.0).log2();
-                    samples.wildcard.push((vec![1.0, projects, log], bytes));
+                    samples.wildcard.push((vec![1.0, projects], bytes));
                 } else {
                     // A release adds its paths, a removal takes as many: of both only the difference shows.
                     let paths = new.1 - old.1;
-                    samples.listed.push((vec![1.0, projects, paths.max(0.0), 0.0], bytes));
+                    samples.listed.push((vec![1.0, paths.max(0.0)], bytes));
                 }
             }
             DeltaName::Role { role, .. } => {
                 let row = difference(&self.targets(role, from)?, &self.targets(role, to)?);
-                let features = role_features(row[0], row[1], row[2], row[3]).to_vec();
+                let features = role_features(row[0], row[1], row[2]).to_vec();
                 if is_project { &mut samples.project } else { &mut samples.role }
                     .push((features, bytes));
             }
@@ -315,16 +318,16 @@ impl Held {
                 samples.snapshot.push((vec![1.0, entropy, digests, names], bytes - signature));
             }
             DeltaName::Mirror { .. } => {
-                let (entropy, _, _, roles) = self.versions(from, to)?;
-                let mut sum = [0.0; 4];
+                let (_, _, _, roles) = self.versions(from, to)?;
+                let mut sum = [0.0; 3];
                 for (role, old, new) in &roles {
                     let old = self.targets(role, *old)?;
                     let row = difference(&old, &self.targets(role, *new)?);
                     sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
                 }
-                let [added, pages, removed, targets] = sum;
-                let mut features = vec![1.0, entropy, roles.len() as f64];
-                features.extend(&role_features(added, pages, removed, targets)[1..]);
+                let [added, pages, removed] = sum;
+                let mut features = vec![1.0, roles.len() as f64];
+                features.extend(&role_features(added, pages, removed)[1..]);
                 if is_project { &mut samples.project_bundle } else { &mut samples.bundle }
                     .push((features, bytes));
             }
@@ -359,8 +362,8 @@ impl Held {
     }
 }
 
-/// Targets that are added, changed and removed, and how many there are then.
-fn difference(old: &Targets, new: &Targets) -> [f64; 4] {
+/// Targets that are added, changed and removed.
+fn difference(old: &Targets, new: &Targets) -> [f64; 3] {
     let (mut added, mut changed) = (0.0, 0.0);
     for (path, file) in &new.targets {
         match old.targets.get(path) {
@@ -370,7 +373,7 @@ fn difference(old: &Targets, new: &Targets) -> [f64; 4] {
         }
     }
     let removed = old.targets.keys().filter(|path| !new.targets.contains_key(*path)).count();
-    [added, changed, removed as f64, new.targets.len() as f64]
+    [added, changed, removed as f64]
 }
 
 /// What a document says; the publisher wrote it a moment ago.
@@ -397,15 +400,44 @@ fn snapshots(gzip: &mut GzipRates) {
 /// Bytes of a bin in such a snapshot.
 fn snapshot_bytes(bits: u32, mean: f64, with_hashes: bool) -> f64 {
     let mut random = Random::of(&[SEED, 7, u64::from(bits)]);
-    let count = 1_u64 << bits;
-    let meta = (0..count).map(|bin| {
-        let digits = index(u64::from(bits.div_ceil(4)));
-        // The sum of twelve draws from 0 to 1 is about normal.
-        let normal: f64 =
-            (0..12).map(|_| random.below(1 << 30) as f64 / (1_u64 << 30) as f64).sum();
-        let above = (mean + mean.sqrt() * (normal - 6.0)).max(0.0);
-        let version = if mean < 20.0 { poisson(mean, &mut random) } else { floor(above) };
-        let mut file = MetaFile::version_only(Version::new(1 + version).unwrap_or(Version::FIRST));
+    let versions: Vec<u64> = (0..1_u64 << bits).map(|_| 1 + draw(mean, &mut random)).collect();
+    let snapshot = made_snapshot(bits, &versions, with_hashes, &mut random);
+    (gzip_len(&snapshot) as f64 + 150.0 - SNAPSHOT_GZIP_BYTES) / versions.len() as f64
+}
+
+/// Deltas of snapshots that are larger than those of the repositories.
+fn deltas_of_snapshots(samples: &mut Samples) -> Result<(), Error> {
+    let mut random = Random::of(&[SEED, 9]);
+    for (bits, mean, rise) in [(9, 3.0, 0.01), (11, 30.0, 0.05), (13, 100.0, 0.3), (13, 300.0, 2.0)]
+    {
+        let old: Vec<u64> = (0..1_u64 << bits).map(|_| 1 + draw(mean, &mut random)).collect();
+        let rises: Vec<u64> = old.iter().map(|_| draw(rise, &mut random)).collect();
+        let new: Vec<u64> = old.iter().zip(&rises).map(|(old, rise)| old + rise).collect();
+        let before = made_snapshot(bits, &old, false, &mut random);
+        let after = made_snapshot(bits, &new, false, &mut random);
+        let delta = |base: Option<&[u8]>| {
+            let options = EncodeOptions { verify: false, ..EncodeOptions::default() };
+            let delta = encode(Codec::Columnar, base, &after, &options);
+            delta.map(|delta| delta.len() as f64).map_err(|error| Error::Form {
+                file: "a snapshot".to_owned(),
+                problem: error.to_string(),
+            })
+        };
+        let bits_of = |values: &[u64]| {
+            let values: Vec<i64> = values.iter().map(|value| value.cast_signed()).collect();
+            empirical_bits(&values) / 8.0
+        };
+        // Neither carries its 66 bytes of signature here.
+        samples.cold.push((vec![1.0, bits_of(&new), 0.0, 0.0], delta(None)? + 66.0));
+        samples.snapshot.push((vec![1.0, bits_of(&rises), 0.0, 0.0], delta(Some(&before))? + 1.0));
+    }
+    Ok(())
+}
+
+fn made_snapshot(bits: u32, versions: &[u64], with_hashes: bool, random: &mut Random) -> Vec<u8> {
+    let digits = index(u64::from(bits.div_ceil(4)));
+    let meta = versions.iter().enumerate().map(|(bin, &version)| {
+        let mut file = MetaFile::version_only(Version::new(version).unwrap_or(Version::FIRST));
         if with_hashes {
             file.length = Some(11_000 + random.below(4_000));
             file.hashes = Some(Hashes::sha256_only(Digest::from_bytes(random.bytes())));
@@ -419,7 +451,18 @@ fn snapshot_bytes(bits: u32, mean: f64, with_hashes: bool) -> f64 {
         meta: meta.collect(),
         extra: Default::default(),
     };
-    (gzip_len(&snapshot.to_canonical()) as f64 + 150.0 - SNAPSHOT_GZIP_BYTES) / count as f64
+    snapshot.to_canonical()
+}
+
+/// A draw from Poisson's distribution; from a normal one where that is as good.
+fn draw(mean: f64, random: &mut Random) -> u64 {
+    if mean < 20.0 {
+        return poisson(mean, random);
+    }
+    // The sum of twelve draws from 0 to 1.
+    let unit = |random: &mut Random| random.below(1 << 30) as f64 / (1_u64 << 30) as f64;
+    let normal: f64 = (0..12).map(|_| unit(random)).sum::<f64>() - 6.0;
+    floor((mean + mean.sqrt() * normal).max(0.0))
 }
 
 fn poisson(mean: f64, random: &mut Random) -> u64 {

@@ -195,19 +195,24 @@ impl Visitor {
         };
         let (held, top, bins) = &self.ledger;
         let is_cold = self.kind == ClientKind::Cold;
-        let (mut fetched, mut edges) = (0.0, 0.0);
+        let (mut fetched, mut unheld, mut edges) = (0.0, 0.0, 0.0);
         for (role, version) in &needed {
             let old = held.get(role).copied().unwrap_or(0);
             if old == *version {
                 continue;
             }
             fetched += 1.0;
-            edges += ladder.path(old, *version).map_or(1.0, |path| path.len() as f64);
+            if old == 0 {
+                unheld += 1.0;
+            } else {
+                edges += ladder.path(old, *version).map_or(1.0, |path| path.len() as f64);
+            }
         }
         let has_bins = needed.keys().next().is_some_and(|role| role.starts_with("bins-"));
         Reads {
             needed: needed.len() as f64,
             fetched,
+            unheld,
             edges,
             top: f64::from(u8::from(is_cold || ledger.top != *top)),
             bins: f64::from(u8::from(
@@ -285,6 +290,7 @@ pub(super) fn mean(client: &crate::scenario::Client, visits: &[Visit]) -> (Clien
     let reads = Reads {
         needed: read(&|r| r.needed),
         fetched: read(&|r| r.fetched),
+        unheld: read(&|r| r.unheld),
         edges: read(&|r| r.edges),
         top: read(&|r| r.top),
         bins: read(&|r| r.bins),
