@@ -70,7 +70,8 @@ fn student(freedom: f64) -> f64 {
     let x: f64 = 1.959_964;
     let g1 = (x.powi(3) + x) / 4.0;
     let g2 = (5.0 * x.powi(5) + 16.0 * x.powi(3) + 3.0 * x) / 96.0;
-    x + g1 / freedom + g2 / freedom.powi(2)
+    let g3 = (3.0 * x.powi(7) + 19.0 * x.powi(5) + 17.0 * x.powi(3) - 15.0 * x) / 384.0;
+    x + g1 / freedom + g2 / freedom.powi(2) + g3 / freedom.powi(3)
 }
 
 #[cfg(test)]

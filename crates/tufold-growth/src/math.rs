@@ -148,9 +148,8 @@ pub(crate) fn least_squares(rows: &[(Vec<f64>, f64)]) -> Vec<f64> {
         system.swap(i, pivot.unwrap_or(i));
         for row in i + 1..width {
             let factor = system[row][i] / system[i][i];
-            for column in i..=width {
-                system[row][column] -= factor * system[i][column];
-            }
+            let pivot = system[i].clone();
+            system[row].iter_mut().zip(pivot).for_each(|(cell, above)| *cell -= factor * above);
         }
     }
     let mut solution = vec![0.0; width];

@@ -144,7 +144,7 @@ pub(crate) fn name(index: u64, seed: u64) -> String {
         left -= 1;
     }
     // What stands behind a digit was not made of the index.
-    if draw % 4 == 0 {
+    if draw.is_multiple_of(4) {
         name.push_str("3-");
         name.push_str(WORDS[crate::math::index(random.below(16))]);
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tufold_growth::{Form, bins_for};
 use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings, parse_ladder};
 use tufold_repo::targets::{Source, read_targets};
@@ -22,6 +23,7 @@ use crate::output::{Exit, Out, bytes, count};
   tufold init demo --targets datasets/debian-forky-amd64.tsv.zst --bins 1024
   tufold init demo --targets list.jsonl --bins 16384 --delegation bins-prefixes --snapshot hashes
   tufold init demo --targets list.tsv --bins 256 --keys keys/ --threshold root=2 --expires bins=1d
+  tufold init demo --targets list.tsv.zst --bins auto
   tufold init demo --targets list.tsv --bins 4096 --dry-run --json
   tufold init s3://index/public --private keys --targets list.tsv --bins 4096")]
 pub(crate) struct Args {
@@ -34,9 +36,9 @@ pub(crate) struct Args {
     /// (PEP 458) or bins-succinct (TAP 15)
     #[arg(long, value_name = "FORM", default_value = "bins-succinct")]
     delegation: String,
-    /// How many bins: a power of two
-    #[arg(long, value_name = "N")]
-    bins: Option<u64>,
+    /// How many bins: a power of two, or auto for as many as `tufold plan` finds best for a list of this length
+    #[arg(long, value_name = "N", value_parser = parse_bins)]
+    bins: Option<BinCount>,
     /// What the snapshot says of each role: versions, or hashes (version, length and SHA-256)
     #[arg(long, value_name = "FORM", default_value = "versions")]
     snapshot: SnapshotForm,
@@ -73,9 +75,38 @@ pub(crate) struct Args {
     now: Now,
 }
 
+/// What `--bins` may be.
+#[derive(Clone, Copy, Debug)]
+enum BinCount {
+    Auto,
+    Count(u64),
+}
+
+fn parse_bins(text: &str) -> Result<BinCount, String> {
+    match text {
+        "auto" => Ok(BinCount::Auto),
+        _ => text
+            .parse()
+            .map(BinCount::Count)
+            .map_err(|_| format!("`{text}` is no number and not auto")),
+    }
+}
+
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let now = args.now.get()?;
-    let delegation = Delegation::from_parts(&args.delegation, args.bins)?;
+    let read = || read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"));
+    let (bins, list) = match args.bins {
+        Some(BinCount::Auto) => {
+            let list = read()?;
+            let form = Form::ALL.into_iter().find(|form| form.name() == args.delegation);
+            let targets = list.rows().len() as u64;
+            let bins = form.filter(|form| form.has_bins()).map(|form| bins_for(targets, form));
+            (bins.transpose()?, Some(list))
+        }
+        Some(BinCount::Count(bins)) => (Some(bins), None),
+        None => (None, None),
+    };
+    let delegation = Delegation::from_parts(&args.delegation, bins)?;
     let mut lifetimes = Lifetimes::default();
     for (kind, lifetime) in args.expires {
         lifetimes.set(kind, lifetime);
@@ -90,7 +121,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         signers: signers(args.signer, args.signer_timeout),
     };
     let repository = NewRepository::prepare_at(args.place.open()?, settings, &request, now)?;
-    let list = read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"))?;
+    let list = list.map_or_else(read, Ok)?;
     let plan = repository.plan(list)?;
     let progress = bars::bars();
     let published = if args.dry_run {

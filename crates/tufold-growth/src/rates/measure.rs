@@ -336,11 +336,7 @@ impl Held {
     }
 
     /// The entropy of what a snapshot's versions did, new digests and roles, and which roles changed.
-    fn versions(
-        &self,
-        from: u64,
-        to: u64,
-    ) -> Result<(f64, f64, f64, Vec<(String, u64, u64)>), Error> {
+    fn versions(&self, from: u64, to: u64) -> Result<Rises, Error> {
         let (old, new) = (self.snapshot(from)?, self.snapshot(to)?);
         let (mut roles, mut names, mut digests, mut rises) = (Vec::new(), 0.0, 0.0, Vec::new());
         for (name, file) in &new.meta {
@@ -361,6 +357,9 @@ impl Held {
         Ok((bits / 8.0, digests, names, roles))
     }
 }
+
+/// Entropy in bytes, new digests, new roles, and the changed roles with their old and new versions.
+type Rises = (f64, f64, f64, Vec<(String, u64, u64)>);
 
 /// Targets that are added, changed and removed.
 fn difference(old: &Targets, new: &Targets) -> [f64; 3] {
