@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u32).range(..=40))]
     doublings: u32,
     /// Targets of the smallest index
-    #[arg(long, value_name = "N", default_value_t = 16_000)]
+    #[arg(long, value_name = "N", default_value_t = 8_000)]
     from: u64,
     /// The layouts, as FORM[:BINS][/SNAPSHOT]: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
     /// power of two or auto; versions, hashes or merkle
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     )]
     layouts: Vec<LayoutSpec>,
     /// The largest index that is replayed; 0 only predicts
-    #[arg(long, value_name = "N", default_value_t = 32_000)]
+    #[arg(long, value_name = "N", default_value_t = 16_000)]
     replay_to: u64,
     /// Which deltas are kept: pow2:N, climb:N, chain:N, direct:N or tiered:N
     #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
