@@ -256,7 +256,7 @@ impl TrustedSet {
         current &= source.require(check_version("snapshot", listed.version, new.version))?;
         // TUF 5.5.5: no role falls back or vanishes.
         if let Some(trusted) = &self.snapshot {
-            check_no_rollback(&*trusted.meta()?, &new)?;
+            trusted.check_no_rollback(&new)?;
         }
         // TUF 5.5.6: no freeze.
         current &= source.require(self.check_expiry("snapshot", new.expires))?;
@@ -444,18 +444,4 @@ fn check_listed(role: &str, listed: &MetaFile, bytes: &[u8]) -> Result<(), Error
 
 fn check_version(role: &str, expected: Version, found: Version) -> Result<(), Error> {
     if found == expected { Ok(()) } else { Err(Error::version(role, expected, found)) }
-}
-
-fn check_no_rollback(trusted: &BTreeMap<String, MetaFile>, new: &Snapshot) -> Result<(), Error> {
-    for (name, old) in trusted {
-        let role = name.strip_suffix(".json").unwrap_or(name);
-        match new.meta.get(name) {
-            None => return Err(Error::Vanished { file: names::file_name(role) }),
-            Some(new) if new.version < old.version => {
-                return Err(Error::rollback(role, old.version, new.version));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
 }

@@ -100,7 +100,8 @@ impl Visitor {
         let sent = Arc::new(Sent::default());
         let source = Metered { folder: public, sent: sent.clone() };
         let limits = unlimited();
-        let mut client = Client::with_source(&self.folder, Box::new(source), "metadata/", limits)?;
+        let client = Client::with_source(&self.folder, Box::new(source), "metadata/", limits)?;
+        let mut client = client.without_deltas();
         client.trust(&root)?;
         let mut visit = client.visit(now)?;
         visit.find(paths)?;
@@ -124,7 +125,7 @@ impl Visitor {
         let held = self.folder.join("public/metadata");
         let before: std::collections::HashSet<String> = names(&held).into_iter().collect();
         let source = public.to_string_lossy();
-        let mut mirror = Mirror::open(&self.folder, &source, unlimited())?;
+        let mut mirror = Mirror::open(&self.folder, &source, unlimited())?.without_deltas();
         mirror.trust(root)?;
         let cost = mirror.sync(now, &|_| ())?.cost;
         let mut rows = Vec::new();

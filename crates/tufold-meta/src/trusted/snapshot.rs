@@ -1,12 +1,11 @@
 //! The snapshot that a set holds: parsed, or recalled and searched where it lies.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::cjson::CanonicalObject;
 use crate::trusted::{Error, names};
-use crate::{MetaFile, ParseError, Snapshot, Verified};
+use crate::{MetaFile, ParseError, Snapshot, Verified, Version};
 
 /// What the next snapshot must not fall behind, and what lists the targets roles.
 #[derive(Clone, Debug)]
@@ -20,7 +19,6 @@ pub(super) enum Held {
 #[derive(Clone, Debug)]
 pub(super) struct Recalled {
     bytes: Vec<u8>,
-    meta: Range<usize>,
     /// Where each entry of `meta` lies, in order of the names.
     entries: Vec<Span>,
 }
@@ -70,14 +68,14 @@ impl Held {
         }
     }
 
-    /// Everything that is listed.
-    pub(super) fn meta(&self) -> Result<Cow<'_, BTreeMap<String, MetaFile>>, Error> {
+    /// TUF 5.5.5: no role that this snapshot lists falls back in the next one or vanishes from it.
+    pub(super) fn check_no_rollback(&self, next: &Snapshot) -> Result<(), Error> {
         match self {
-            Self::Verified(snapshot) => Ok(Cow::Borrowed(&snapshot.meta)),
-            Self::Recalled(recalled) => {
-                let meta = &recalled.bytes[recalled.meta.clone()];
-                serde_json::from_slice(meta).map(Cow::Owned).map_err(damaged)
+            Self::Verified(held) => {
+                let versions = held.meta.iter().map(|(name, file)| (name.as_str(), file.version));
+                no_rollback(versions.map(Ok), next)
             }
+            Self::Recalled(held) => no_rollback(held.versions(), next),
         }
     }
 }
@@ -99,7 +97,21 @@ impl Recalled {
             // The comma.
             at = value_end + 1;
         }
-        Some(Self { bytes, meta, entries })
+        Some(Self { bytes, entries })
+    }
+
+    /// Each name with its version, in order. Most entries hold nothing else and need no parser.
+    fn versions(&self) -> impl Iterator<Item = Result<(&str, Version), Error>> {
+        self.entries.iter().map(|span| {
+            let (key, value) = (span.key(&self.bytes), span.value(&self.bytes));
+            let name =
+                std::str::from_utf8(key).map_err(serde::de::Error::custom).map_err(damaged)?;
+            let version = match version_alone(value) {
+                Some(version) => version,
+                None => serde_json::from_slice::<MetaFile>(value).map_err(damaged)?.version,
+            };
+            Ok((name, version))
+        })
     }
 
     fn find(&self, name: &str) -> Result<Option<Cow<'_, MetaFile>>, Error> {
@@ -108,6 +120,36 @@ impl Recalled {
         let value = self.entries[place].value(&self.bytes);
         serde_json::from_slice(value).map(|file| Some(Cow::Owned(file))).map_err(damaged)
     }
+}
+
+/// Both sides are in order of the names, so each is walked once.
+fn no_rollback<'s>(
+    held: impl Iterator<Item = Result<(&'s str, Version), Error>>,
+    next: &Snapshot,
+) -> Result<(), Error> {
+    let mut next = next.meta.iter().peekable();
+    for held in held {
+        let (name, old) = held?;
+        while next.next_if(|(other, _)| other.as_str() < name).is_some() {}
+        let role = name.strip_suffix(".json").unwrap_or(name);
+        match next.next_if(|(other, _)| *other == name) {
+            None => return Err(Error::Vanished { file: names::file_name(role) }),
+            Some((_, new)) if new.version < old => {
+                return Err(Error::rollback(role, old, new.version));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The version of an entry that states nothing else.
+fn version_alone(entry: &[u8]) -> Option<Version> {
+    let digits = entry.strip_prefix(b"{\"version\":")?.strip_suffix(b"}")?;
+    if digits.first() == Some(&b'0') || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Version::new(std::str::from_utf8(digits).ok()?.parse().ok()?)
 }
 
 fn damaged(error: serde_json::Error) -> Error {

@@ -42,11 +42,11 @@ impl<'f> Form<'f> {
     }
 }
 
-/// A bundle begins with the length of its first delta; an edge with the number of its signatures, of which the delta
-/// follows at once only if that is 0 or 1.
+/// A bundle begins with the length of its first delta; an edge with the number of its signatures, which the delta
+/// follows at once only if that is 0 or 2.
 fn is_bundle(file: &[u8]) -> bool {
     let last = file.iter().position(|byte| byte & 0x80 == 0).unwrap_or(0);
-    file.first().is_some_and(|&first| first > 1) && is_delta(&file[last + 1..])
+    file.first().is_some_and(|&first| first > 2) && is_delta(&file[last + 1..])
 }
 
 fn is_delta(bytes: &[u8]) -> bool {
@@ -68,14 +68,16 @@ mod tests {
         check(delta, "delta");
         check(b"T", "delta");
         check(&after(&[0]), "edge");
-        check(&after(&[1]), "edge");
-        check(&after(&[2, 4, 1, 7]), "edge");
+        check(&after(&[2]), "edge");
+        check(&after(&[&[1][..], &[7; 64]].concat()), "edge");
+        check(&after(&[3, 4, 1, 7]), "edge");
         check(&after(&[5]), "bundle");
         check(&[after(&[0x85, 0]).as_slice(), &[0; 200]].concat(), "none");
         check(&[&[0x85, 1], delta.as_slice(), &[0; 200]].concat(), "bundle");
         // Cut short.
         check(&after(&[0x85, 1]), "none");
-        check(&[2, 1, 7], "none");
+        check(&[1, 7], "none");
+        check(&[3, 1, 7], "none");
         check(b"", "none");
         check(b"<html>", "none");
     }
