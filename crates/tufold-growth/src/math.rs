@@ -68,7 +68,15 @@ impl Count {
             let n = index(round(n));
             return Some((0..=n).map(|k| f64::from(u8::from(k == n))).collect());
         }
-        let mut chances = vec![(n * (-p).ln_1p()).exp()];
+        let none = (n * (-p).ln_1p()).exp();
+        if none < f64::MIN_POSITIVE {
+            // So nearly certain each time that only the misses can be counted from nothing up.
+            let n = round(n);
+            let misses = Self { fixed: 0.0, trials: n as f64, chance: 1.0 - p }.small()?;
+            let missed = |hits: u64| misses.get(index(n - hits)).copied().unwrap_or(0.0);
+            return Some((0..=n).map(missed).collect());
+        }
+        let mut chances = vec![none];
         let most = index(round((self.mean() + 12.0 * self.mean().sqrt() + 20.0).min(n)));
         for k in 0..most {
             let last = chances[k];
@@ -166,6 +174,16 @@ mod tests {
 
     fn check(found: f64, expected: f64) {
         assert!((found - expected).abs() < 1e-3, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn what_is_all_but_certain_is_counted_by_its_misses() {
+        let count = Count { fixed: 0.0, trials: 100.0, chance: 1.0 - 1e-9 };
+        let chances = count.small().unwrap();
+        assert_eq!(chances.len(), 101);
+        check(chances[100], 1.0);
+        check(count.mean_digits_of_version(), 3.0);
+        check(count.entropy_bits(), 0.0);
     }
 
     #[test]

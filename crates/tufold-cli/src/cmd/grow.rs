@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// Targets of the smallest index
     #[arg(long, value_name = "N", default_value_t = 8_000)]
     from: u64,
-    /// The layouts, as FORM[:BINS][/SNAPSHOT]: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
+    /// The layouts, as `FORM[:BINS][/SNAPSHOT]`: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
     /// power of two or auto; versions, hashes or merkle
     #[arg(
         long,
