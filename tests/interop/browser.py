@@ -28,13 +28,19 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class Browser:
-    """One session; a context manager that leaves no process and no profile behind."""
+    """One session; a context manager that leaves no process behind, and no profile but one that it was given.
+
+    `flags` are for the browser, `logs` the kinds of log that it keeps for `log`.
+    """
+
+    def __init__(self, flags=(), profile=None, logs=("browser",)):
+        self.flags, self.given_profile, self.logs = flags, profile, logs
 
     def __enter__(self):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.profile = tempfile.mkdtemp(prefix="tufold-browser-")
+        self.profile = self.given_profile or tempfile.mkdtemp(prefix="tufold-browser-")
         self.driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.base = f"http://127.0.0.1:{port}"
         self.session = ""
@@ -42,8 +48,11 @@ class Browser:
             self.wait_until(self._answers, "chromedriver does not answer")
             wanted = {
                 "browserName": "chrome",
-                "goog:loggingPrefs": {"browser": "ALL"},
-                "goog:chromeOptions": {"args": [*FLAGS, f"--user-data-dir={self.profile}"], "binary": shutil.which("chromium")},
+                "goog:loggingPrefs": {kind: "ALL" for kind in self.logs},
+                "goog:chromeOptions": {
+                    "args": [*FLAGS, f"--user-data-dir={self.profile}", *self.flags],
+                    "binary": shutil.which("chromium"),
+                },
             }
             self.session = "/session/" + self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
         except BaseException:
@@ -58,7 +67,8 @@ class Browser:
         finally:
             self.driver.terminate()
             self.driver.wait()
-            shutil.rmtree(self.profile, ignore_errors=True)
+            if not self.given_profile:
+                shutil.rmtree(self.profile, ignore_errors=True)
 
     def _ask(self, method, path, body=None):
         data = json.dumps(body if body is not None else {}).encode() if method == "POST" else None
@@ -93,6 +103,14 @@ class Browser:
         """What `script`, a function's body, returns."""
         return self._ask("POST", f"{self.session}/execute/sync", {"script": script, "args": args})
 
+    def run_to_end(self, script, *args):
+        """What `script` hands to its last argument, a function."""
+        return self._ask("POST", f"{self.session}/execute/async", {"script": script, "args": args})
+
+    def log(self, kind):
+        """What a log was told since the last call."""
+        return self._ask("POST", f"{self.session}/se/log", {"type": kind})
+
     def devtools(self, command, **params):
         return self._ask("POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": params})
 
@@ -121,8 +139,7 @@ class Browser:
 
     def complaints(self):
         """What the console was told since the last call that is worse than a word in passing."""
-        log = self._ask("POST", f"{self.session}/se/log", {"type": "browser"})
-        return [entry["message"] for entry in log if entry["level"] in ("WARNING", "SEVERE")]
+        return [entry["message"] for entry in self.log("browser") if entry["level"] in ("WARNING", "SEVERE")]
 
     def picture(self, file, selector=None):
         """A PNG of an element, or of the whole page."""

@@ -36,8 +36,13 @@ impl<'c> Documents<'c> {
     }
 
     /// What the cache holds for a role.
+    pub(crate) fn cache_entry(&self, role: &str, max_len_bytes: u64) -> Result<Found, Error> {
+        self.client.cache.get(role, max_len_bytes)
+    }
+
+    /// As [`Documents::cache_entry`]; what is damaged is noted, and as good as nothing.
     pub(crate) fn cached(&self, role: &str, max_len_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        match self.client.cache.get(role, max_len_bytes)? {
+        match self.cache_entry(role, max_len_bytes)? {
             Found::Bytes(bytes) => Ok(Some(bytes)),
             Found::Nothing => Ok(None),
             Found::Damaged => {
@@ -86,7 +91,7 @@ impl<'c> Documents<'c> {
         }
     }
 
-    fn note_damage(&self) {
+    pub(crate) fn note_damage(&self) {
         add(&self.meter.damaged, 1);
     }
 

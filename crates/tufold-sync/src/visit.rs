@@ -7,7 +7,7 @@ use tufold_meta::{
     TargetSearch, TrustedSet,
 };
 
-use crate::cache::Receipts;
+use crate::cache::{Found, Receipts};
 use crate::client::Client;
 use crate::documents::Documents;
 use crate::obtain::Wanted;
@@ -168,19 +168,26 @@ impl<'c> Visit<'c> {
     fn load(&mut self, wanted: &[(RoleChain, Request)]) -> Result<(), Error> {
         let mut missing = Vec::new();
         for (chain, request) in wanted {
+            let cached = self.documents.cache_entry(chain.role(), request.max_len_bytes)?;
+            let refused = match cached {
+                Found::Bytes(bytes) => match self.set.update_delegated(chain, bytes) {
+                    Ok(()) => continue,
+                    Err(error) => Some(error),
+                },
+                Found::Nothing => {
+                    missing.push((chain, request, None));
+                    continue;
+                }
+                Found::Damaged => None,
+            };
+            // What deltas can start from is only superseded, whatever else is wrong with it.
             let base = self.documents.base(chain.role(), request)?;
-            if base.is_some() {
-                // Its version alone says that it is superseded.
-                missing.push((chain, request, base));
-                continue;
+            match (&base, refused) {
+                (Some(_), _) => {}
+                (None, Some(error)) => self.documents.note_refused(&error),
+                (None, None) => self.documents.note_damage(),
             }
-            let cached = self.documents.cached(chain.role(), request.max_len_bytes)?;
-            match cached.map(|bytes| self.set.update_delegated(chain, bytes)) {
-                Some(Ok(())) => continue,
-                Some(Err(error)) => self.documents.note_refused(&error),
-                None => {}
-            }
-            missing.push((chain, request, None));
+            missing.push((chain, request, base));
         }
         let documents = &self.documents;
         let keyids = |chain| self.set.keyids_of(chain).unwrap_or_default().to_vec();
