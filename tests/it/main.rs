@@ -12,6 +12,7 @@ mod fuzz_corpus;
 mod interop;
 mod interrupted;
 mod publisher;
+mod rebin;
 mod report;
 mod rotate;
 mod serve;

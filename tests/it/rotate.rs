@@ -4,7 +4,7 @@ mod ceremony;
 mod command;
 mod recovery;
 mod signer;
-mod stops;
+pub(crate) mod stops;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,11 +32,12 @@ PdQ9Ku+Bb+KWXvwbOGUmM2FcBPAFHEEvPYsURz+7B/eXnwifbxeIIl0D
 ";
 
 /// A repository that was made just now, by the clock that clients go by, and clients with caches.
-struct Scene {
-    dir: TempDir,
-    now: Time,
-    peers: Vec<Peer>,
-    ledger: Ledger,
+pub(crate) struct Scene {
+    pub(crate) dir: TempDir,
+    pub(crate) now: Time,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) ledger: Ledger,
+    pub(crate) paths: Vec<String>,
 }
 
 fn clock() -> Time {
@@ -50,7 +51,7 @@ fn roles(kinds: &[RoleKind]) -> BTreeSet<RoleKind> {
 }
 
 /// Keys made anew for these roles, as many as before.
-fn request(kinds: &[RoleKind]) -> RotateRequest {
+pub(crate) fn request(kinds: &[RoleKind]) -> RotateRequest {
     RotateRequest { roles: roles(kinds), keys: NewKeys::Other(KeyRequest::default()) }
 }
 
@@ -77,8 +78,22 @@ impl Scene {
     }
 
     fn with_keys(text: &str, peers: &[Peer], keys: &KeyRequest) -> Self {
-        let scene =
-            Self { dir: scratch(), now: clock(), peers: peers.to_vec(), ledger: Ledger::default() };
+        Self::with_paths(text, peers, keys, &PATHS.map(str::to_owned))
+    }
+
+    pub(crate) fn with_paths(
+        text: &str,
+        peers: &[Peer],
+        keys: &KeyRequest,
+        paths: &[String],
+    ) -> Self {
+        let scene = Self {
+            dir: scratch(),
+            now: clock(),
+            peers: peers.to_vec(),
+            ledger: Ledger::default(),
+            paths: paths.to_vec(),
+        };
         let settings = Settings {
             layout: layout(text),
             lifetimes: Lifetimes::default(),
@@ -87,17 +102,21 @@ impl Scene {
         };
         let new = NewRepository::prepare(&scene.repo(), settings, keys, scene.now);
         let new = new.expect("keys");
-        let plan = new.plan(list(PATHS)).expect("a plan");
+        let plan = new.plan(list(paths.iter().map(String::as_str))).expect("a plan");
         new.commit(plan, &|_| ()).expect("a repository");
         scene
     }
 
-    fn repo(&self) -> PathBuf {
+    pub(crate) fn repo(&self) -> PathBuf {
         self.dir.path().join("repo")
     }
 
-    fn metadata(&self) -> PathBuf {
+    pub(crate) fn metadata(&self) -> PathBuf {
         self.repo().join("public/metadata")
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(String::as_str)
     }
 
     fn keys(&self) -> Vec<String> {
@@ -108,25 +127,30 @@ impl Scene {
         Rotator::open(&self.repo()).expect("a repository")
     }
 
-    fn rotate(&self, request: &RotateRequest) -> Rotated {
+    pub(crate) fn rotate(&self, request: &RotateRequest) -> Rotated {
         let rotator = self.rotator();
         let rotation = rotator.begin(request, self.now).expect("a rotation");
         rotator.commit(rotation, self.now, &|_| ()).expect("an end")
     }
 
     /// Another content for one target.
-    fn publish(&self, content: &str) {
+    pub(crate) fn publish(&self, content: &str) {
+        self.publish_to(0, content);
+    }
+
+    /// Another content for the target at this place in the list.
+    pub(crate) fn publish_to(&self, place: usize, content: &str) {
         let publisher = Publisher::open(&self.repo()).expect("a repository");
-        let input = tufold_tests::changes([put("a/one", content)]);
+        let input = tufold_tests::changes([put(&self.paths[place], content)]);
         let plan = publisher.plan(input, &BTreeSet::new(), self.now, &|_| ()).expect("a plan");
         publisher.commit(plan, &|_| ()).expect("a publish");
     }
 
     /// A new client, our own with its cache, and every peer with its cache find all targets; nothing
     /// was ever published under two contents.
-    fn assert_followed(&mut self, what: &str) {
+    pub(crate) fn assert_followed(&mut self, what: &str) {
         self.ledger.note(&self.metadata());
-        assert_readable(&self.repo(), self.now, what);
+        assert_readable_of(&self.repo(), self.now, &self.paths, what);
         let mut client = Client::open(
             &self.dir.path().join("ours"),
             self.repo().join("public").to_str().expect("UTF-8"),
@@ -135,13 +159,13 @@ impl Scene {
         .expect("a client");
         client.trust(&files_of(&self.metadata())["1.root.json"]).expect("a root");
         let mut visit = client.visit(self.now).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let targets = visit.find(&PATHS).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let targets = visit.find(&self.paths).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(targets.iter().all(|target| target.listed.is_some()), "{what}");
         let Some(peers) = Peers::find() else { return };
         for peer in &self.peers {
             let cache = self.dir.path().join(format!("{peer:?}"));
             let root = self.metadata().join("1.root.json");
-            let answer = peers.read(*peer, &self.metadata(), &root, &cache, PATHS.into_iter());
+            let answer = peers.read(*peer, &self.metadata(), &root, &cache, self.paths());
             assert!(answer.targets.values().all(Option::is_some), "{what}: {peer:?}");
         }
     }
@@ -149,12 +173,16 @@ impl Scene {
 
 /// The repository is sound, and a client that has seen nothing finds all targets.
 fn assert_readable(repo: &Path, now: Time, what: &str) {
+    assert_readable_of(repo, now, &PATHS.map(str::to_owned), what);
+}
+
+pub(crate) fn assert_readable_of(repo: &Path, now: Time, paths: &[String], what: &str) {
     let repository = Repository::open(repo).expect("a repository");
     let report = check(&repository, now, Strictness::Usual, &|_| ()).expect("a report");
     assert!(report.is_sound(), "{what}: {:#?}", report.findings);
     let mut visitor = Visitor::refresh(&repo.join("public/metadata"), now)
         .unwrap_or_else(|error| panic!("{what}: {error}"));
-    for path in PATHS {
+    for path in paths {
         assert!(visitor.find(path).expect("a search").is_some(), "{what}: {path}");
     }
 }

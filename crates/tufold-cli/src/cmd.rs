@@ -9,6 +9,7 @@ pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod publish;
+pub(crate) mod rebin;
 pub(crate) mod reproduce;
 pub(crate) mod rotate;
 pub(crate) mod serve;

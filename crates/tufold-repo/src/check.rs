@@ -330,8 +330,8 @@ impl Check<'_> {
     /// Looks at what the publisher holds: whether the settings are those of the metadata, and
     /// whether clients start from the root that the publisher trusts.
     fn private(&self) -> Result<(), Error> {
-        let layout = &self.repository.settings.layout;
-        if let Some(problem) = self.state.disagreement(layout) {
+        let (layout, _) = self.repository.published_layout(self.state)?;
+        if let Some(problem) = self.state.disagreement(&layout) {
             self.fault("private/settings.toml", problem);
         }
         if let Some(roles) = crate::rotate::under_way(&self.repository.private)? {
@@ -362,6 +362,7 @@ impl Check<'_> {
                 role => snapshot.meta.get(&meta_name(role)).map(|file| file.version),
             }
         };
+        let (_, first_version) = self.repository.published_layout(self.state)?;
         let mut older = 0_u64;
         for entry in self.repository.public.list(METADATA_FOLDER)? {
             let name = entry.name.strip_prefix(METADATA_FOLDER).unwrap_or(&entry.name);
@@ -376,6 +377,8 @@ impl Check<'_> {
                 Some(current) if version == current => {}
                 Some(current) if version < current => older += u64::from(role != "root"),
                 Some(_) => self.find(severity, name, "is left of a publish that did not end"),
+                // A rotation has let it go.
+                None if version < first_version => older += 1,
                 None => self.find(severity, name, "belongs to a role that is not published"),
             }
         }

@@ -32,6 +32,9 @@ pub struct Published {
     pub files: u64,
     /// The bytes of targets roles.
     pub targets_bytes: u64,
+    /// Those of them that are not of bins or projects, but of roles that delegate to these.
+    #[serde(skip)]
+    pub(crate) delegating_bytes: u64,
     /// The bytes of the snapshot.
     pub snapshot_bytes: u64,
     /// The bytes of the timestamp.
@@ -86,7 +89,7 @@ impl Committer<'_> {
             return Ok(Published { summary, ..Published::default() });
         }
         self.has_signers(&plan)?;
-        let targets_bytes = AtomicU64::new(0);
+        let (targets_bytes, delegating_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         if let Some(root) = &plan.root {
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name("root", Version::FIRST));
             match self.store.get(&name, MAX_DOCUMENT_LEN_BYTES)? {
@@ -116,9 +119,12 @@ impl Committer<'_> {
                     role.document.version = version.unwrap_or(role.document.version);
                     (role.document.version, role.canonical())
                 })?;
+                let delegates = role.document.delegations.is_some();
                 // What was written is parsed and listed, and no more memory is needed for it.
                 drop(role);
-                targets_bytes.fetch_add(listed.length.unwrap_or(0), Ordering::Relaxed);
+                let length = listed.length.unwrap_or(0);
+                targets_bytes.fetch_add(length, Ordering::Relaxed);
+                delegating_bytes.fetch_add(if delegates { length } else { 0 }, Ordering::Relaxed);
                 let version = listed.version;
                 let listed = (meta_name(&name), listed);
                 let step = match &self.deltas {
@@ -186,6 +192,7 @@ impl Committer<'_> {
             summary,
             files: files + u64::from(snapshot_bytes > 0),
             targets_bytes: targets_bytes.into_inner(),
+            delegating_bytes: delegating_bytes.into_inner(),
             snapshot_bytes,
             timestamp_bytes: bytes.len() as u64,
             deltas: self.deltas.as_ref().map(DeltaWriter::cost),

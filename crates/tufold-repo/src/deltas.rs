@@ -47,6 +47,8 @@ pub(crate) struct DeltaWriter<'d> {
     store: &'d dyn Store,
     bases: Bases<'d>,
     ladder: Ladder,
+    /// What the bins start at: an earlier version of a delegated role lists other targets.
+    first_version: Version,
     files: AtomicU64,
     bytes: AtomicU64,
     step_bytes: AtomicU64,
@@ -56,11 +58,17 @@ pub(crate) struct DeltaWriter<'d> {
 }
 
 impl<'d> DeltaWriter<'d> {
-    pub(crate) fn new(store: &'d dyn Store, bases: Bases<'d>, ladder: Ladder) -> Self {
+    pub(crate) fn new(
+        store: &'d dyn Store,
+        bases: Bases<'d>,
+        ladder: Ladder,
+        first_version: Version,
+    ) -> Self {
         Self {
             store,
             bases,
             ladder,
+            first_version,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             step_bytes: AtomicU64::new(0),
@@ -75,6 +83,9 @@ impl<'d> DeltaWriter<'d> {
         let (to, file) = &step.written;
         self.ladder.writes(to.get()).into_iter().try_for_each(|edge| {
             let Some(from) = Version::new(edge.from) else { return Ok(()) };
+            if from < self.first_version && step.role != "targets" {
+                return Ok(());
+            }
             let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
             match step.file(from) {
                 Some(base) => self.edge(&name, Some(base), file, keyids),

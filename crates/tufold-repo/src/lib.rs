@@ -48,6 +48,7 @@ mod progress;
 mod project;
 mod prune;
 mod publish;
+mod rebin;
 mod rehearsal;
 mod repository;
 mod rotate;
@@ -67,6 +68,7 @@ pub use plan::{Counts, Plan, Summary, Waiting};
 pub use progress::{Event, Progress, Stage};
 pub use prune::{PrunePlan, Pruner};
 pub use publish::{Input, Publisher, Refresh};
+pub use rebin::{RebinCost, RebinPlan, Rebinned, Rebinner};
 pub use repository::Repository;
 pub use rotate::{
     DocumentStatus, Done, Imported, KeyStatus, NewKeys, Quorum, RotateRequest, Rotated, Rotation,

@@ -7,6 +7,7 @@
 //! rotation.json       the documents of a rotation that is not finished, with their signatures so far
 //! root.json           the root that the publisher trusts; it pins public/ to these keys
 //! history.tsv         snapshot version and time of every publish, for prune
+//! rebins.tsv          every change of the bins: delegation form, number of bins, the version that they start at
 //! sweep               when every document's expiry is to be looked at again
 //! bases/              old versions that later deltas start from, packed
 //! lock                held by the one writer
@@ -16,11 +17,13 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use tufold_meta::{KeyId, Time, Version};
+use tufold_meta::{BitLength, KeyId, Time, Version};
 use tufold_store::{DirectoryStore, Entry, Store as _};
 
 use crate::error::Error;
 use crate::keyring::{KeyPlan, Keyring};
+use crate::layout::Delegation;
+use crate::rebin::NewBins;
 use crate::settings::{RoleKind, Settings};
 
 const KEYS: &str = "keys";
@@ -29,6 +32,7 @@ const ROTATION: &str = "rotation.json";
 const SETTINGS: &str = "settings.toml";
 const ROOT: &str = "root.json";
 const HISTORY: &str = "history.tsv";
+const REBINS: &str = "rebins.tsv";
 const SWEEP: &str = "sweep";
 
 /// Private files are small; more is damage. The history grows by some 30 bytes a publish.
@@ -67,6 +71,11 @@ impl Private {
         self.path.parent().unwrap_or(&self.path)
     }
 
+    /// The folder of the keys.
+    pub(crate) fn keys_path(&self) -> PathBuf {
+        self.path.join(KEYS)
+    }
+
     /// Where old versions are packed.
     pub(crate) fn store(&self) -> &DirectoryStore {
         &self.store
@@ -102,7 +111,7 @@ impl Private {
     }
 
     pub(crate) fn keyring(&self) -> Result<Keyring, Error> {
-        Keyring::read(&self.path.join(KEYS), &self.settings()?.signers)
+        Keyring::read(&self.keys_path(), &self.settings()?.signers)
     }
 
     pub(crate) fn set_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
@@ -228,6 +237,36 @@ impl Private {
         let text: String =
             history.iter().map(|p| format!("{}\t{}\n", p.snapshot, p.time)).collect();
         Ok(self.store.replace(HISTORY, text.as_bytes())?)
+    }
+
+    /// Every change of the bins that was begun, oldest first. The last may not have come to its end.
+    pub(crate) fn rebins(&self) -> Result<Vec<NewBins>, Error> {
+        let text = self.text(REBINS)?.unwrap_or_default();
+        let row = |(i, line): (usize, &str)| {
+            let row = match line.split('\t').collect::<Vec<_>>()[..] {
+                [form, bins, version] => {
+                    bins.parse().ok().zip(version.parse().ok()).and_then(|(bins, version)| {
+                        let delegation = Delegation::from_parts(form, Some(bins)).ok()?;
+                        Some(NewBins { delegation, first_version: Version::new(version)? })
+                    })
+                }
+                _ => None,
+            };
+            row.ok_or_else(|| {
+                let problem = "is not a form with bins, their number and a version";
+                self.bad(REBINS, format!("line {} {problem}: {line}", i + 1))
+            })
+        };
+        text.lines().enumerate().map(row).collect()
+    }
+
+    /// Notes a change of the bins before it is published.
+    pub(crate) fn append_rebin(&self, bins: NewBins) -> Result<(), Error> {
+        let mut text = self.text(REBINS)?.unwrap_or_default();
+        let NewBins { delegation, first_version } = bins;
+        let count = delegation.bit_length().map_or(0, BitLength::bin_count);
+        text.push_str(&format!("{}\t{count}\t{first_version}\n", delegation.name()));
+        Ok(self.store.replace(REBINS, text.as_bytes())?)
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Error> {

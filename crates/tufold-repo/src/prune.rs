@@ -99,14 +99,24 @@ impl Pruner {
     /// The metadata files that are older than what this snapshot lists.
     fn older_files(&self, oldest: Version) -> Result<Vec<Entry>, Error> {
         let snapshot = self.snapshot(oldest)?;
+        // Bins that came later are newer than all of it, so what is no newer, and listed by no one, was let go before. Before
+        // the bins changed for the first time, it is what a publish left that did not end.
+        let (_, first_version) = self.repository.published_layout(&self.state)?;
+        let newest = snapshot.meta.iter().filter(|(name, _)| *name != "targets.json");
+        let newest = newest.map(|(_, file)| file.version.next()).max();
+        let let_go = newest.map(|newest| newest.min(first_version));
         let kept = |role: &str| -> Option<Version> {
             match role {
                 "root" => None,
                 "snapshot" => Some(oldest),
                 role => {
-                    let listed = snapshot.meta.get(&meta_name(role))?.version;
-                    // What is current stays, whatever somebody with a withdrawn key has listed.
-                    self.current(role).map(|current| listed.min(current))
+                    let listed = snapshot.meta.get(&meta_name(role)).map(|file| file.version);
+                    match (listed, self.current(role)) {
+                        // What is current stays, whatever somebody with a withdrawn key has listed.
+                        (Some(listed), Some(current)) => Some(listed.min(current)),
+                        (None, None) => let_go,
+                        _ => None,
+                    }
                 }
             }
         };
@@ -135,6 +145,7 @@ impl Pruner {
     fn bases_to_keep(&self) -> Result<BTreeSet<(String, Version)>, Error> {
         let mut kept = BTreeSet::new();
         let Some(ladder) = self.repository.settings.ladder else { return Ok(kept) };
+        let (_, first_version) = self.repository.published_layout(&self.state)?;
         let wanted = |newest: Version| {
             let first = newest.get().saturating_sub(ladder.horizon()).max(1);
             let all = (first..=newest.get()).filter(move |&v| ladder.wants(v, newest.get()));
@@ -143,7 +154,9 @@ impl Pruner {
         let roles = self.state.snapshot.meta.iter();
         for (name, file) in roles {
             let role = name.strip_suffix(".json").unwrap_or(name);
-            kept.extend(wanted(file.version).map(|version| (role.to_owned(), version)));
+            let first = if role == "targets" { Version::FIRST } else { first_version };
+            let wanted = wanted(file.version).filter(|version| *version >= first);
+            kept.extend(wanted.map(|version| (role.to_owned(), version)));
         }
         for version in wanted(self.state.snapshot.version) {
             kept.insert(("snapshot".to_owned(), version));

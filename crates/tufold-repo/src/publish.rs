@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rayon::prelude::*;
 use tufold_delta::Ladder;
 use tufold_meta::names::Advertised;
-use tufold_meta::{DelegatedRoles, Root, Targets, Time};
+use tufold_meta::{DelegatedRoles, Root, Targets, Time, Version};
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published, advertisement};
@@ -70,6 +70,8 @@ pub struct Publisher {
     pub(crate) repository: Repository,
     pub(crate) state: State,
     pub(crate) keyring: Keyring,
+    /// The version that the bins started at: no delta of theirs leads over it.
+    pub(crate) first_version: Version,
     _lock: tufold_store::Lock,
 }
 
@@ -105,14 +107,16 @@ impl Publisher {
     }
 
     /// The writer of a repository; an error if somebody else is.
-    pub fn of(repository: Repository) -> Result<Self, Error> {
+    pub fn of(mut repository: Repository) -> Result<Self, Error> {
         let lock = repository.private.lock()?;
         let state = repository.state()?;
+        let (layout, first_version) = repository.published_layout(&state)?;
+        repository.settings.layout = layout;
         if let Some(problem) = state.disagreement(&repository.settings.layout) {
             return Err(repository.private.bad_settings(problem));
         }
         let keyring = repository.private.keyring()?;
-        Ok(Self { repository, state, keyring, _lock: lock })
+        Ok(Self { repository, state, keyring, first_version, _lock: lock })
     }
 
     /// Which deltas this publish and later ones write.
@@ -240,8 +244,10 @@ impl Publisher {
         let mut committer = self.committer(public, progress);
         committer.next_root = next_root;
         let ladder = self.repository.settings.ladder;
-        committer.deltas = ladder
-            .map(|ladder| DeltaWriter::new(public, Bases::new(public, private.store()), ladder));
+        committer.deltas = ladder.map(|ladder| {
+            let bases = Bases::new(public, private.store());
+            DeltaWriter::new(public, bases, ladder, self.first_version)
+        });
         let published = committer.commit(plan)?;
         if private.settings()? != self.repository.settings {
             private.set_settings(&self.repository.settings)?;
@@ -341,7 +347,9 @@ impl Publisher {
                     roles
                 }
                 Refresh::Snapshot | Refresh::Timestamp => Vec::new(),
-                Refresh::Role(role) if is_listed(&self.state.snapshot, role) => vec![role.clone()],
+                Refresh::Role(role) if self.state.roles().any(|other| other == role) => {
+                    vec![role.clone()]
+                }
                 Refresh::Role(role) => {
                     let problem = "no role of this name is published".to_owned();
                     return Err(Error::Change { path: role.clone(), problem });

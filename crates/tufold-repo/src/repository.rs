@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
     DelegatedRoles, Key, KeyId, MetaFile, Role, RoleKeys, Root, Selector, Signed, Snapshot,
-    Targets, ThresholdError, Timestamp, Verified,
+    Targets, ThresholdError, Timestamp, Verified, Version,
 };
 use tufold_store::Store;
 
@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::layout::{BINS, Delegation, Layout, SnapshotForm};
 use crate::place::{Place, remove_temporary};
 use crate::private::Private;
+use crate::rebin::NewBins;
 use crate::settings::Settings;
 
 /// The longest document that is read: `flat` with tens of millions of targets.
@@ -55,6 +56,19 @@ impl Repository {
     /// Layout and lifetimes.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The layout that is published, and the version that its bins start at. A change of the bins that stopped right after its
+    /// publish has not come to the settings yet.
+    pub(crate) fn published_layout(&self, state: &State) -> Result<(Layout, Version), Error> {
+        let layout = self.settings.layout;
+        for NewBins { delegation, first_version } in self.private.rebins()?.into_iter().rev() {
+            let changed = Layout { delegation, ..layout };
+            if state.disagreement(&changed).is_none() && state.bins_are_from(first_version) {
+                return Ok((changed, first_version));
+            }
+        }
+        Ok((layout, Version::FIRST))
     }
 
     /// The current documents of the top-level roles, verified.
@@ -220,6 +234,22 @@ impl State {
         load_listed(public, role, keys, &self.snapshot)
     }
 
+    /// Whether every delegated role has this version, or a later one.
+    fn bins_are_from(&self, first: Version) -> bool {
+        let mut roles = self.roles().filter(|role| *role != "targets");
+        roles.all(|role| self.snapshot.meta[&names::meta_name(role)].version >= first)
+    }
+
+    /// The names of all targets roles that the snapshot lists, those included that nothing delegates to any more.
+    pub(crate) fn listed_roles(&self) -> impl Iterator<Item = &str> {
+        self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"))
+    }
+
+    /// Those of them that nothing delegates to, which clients want to see listed all the same (TUF 5.5.5).
+    pub(crate) fn stale_roles(&self) -> impl Iterator<Item = &str> {
+        self.listed_roles().filter(|role| self.keys_of(role).is_none())
+    }
+
     /// The names of the roles below the top-level targets role that list targets, sorted.
     pub(crate) fn leaf_roles(&self) -> Vec<String> {
         let is_leaf = |role: &&str| *role != "targets" && !(*role == BINS && self.bins.is_some());
@@ -229,8 +259,7 @@ impl State {
     /// The names of all targets roles, sorted. What lost its delegation stays in the snapshot
     /// (TUF 5.5.5), but is a role no more.
     pub(crate) fn roles(&self) -> impl Iterator<Item = &str> {
-        let names = self.snapshot.meta.keys().filter_map(|name| name.strip_suffix(".json"));
-        names.filter(|role| self.keys_of(role).is_some())
+        self.listed_roles().filter(|role| self.keys_of(role).is_some())
     }
 }
 

@@ -12,6 +12,12 @@
 //! the delegation and all bins, signed by the new keys alone, are one publish: a client sees the old
 //! timestamp and all that hangs from it, or the new one.
 //!
+//! Roles that nothing delegates to any more, since the bins changed, leave the snapshot where its keys are replaced. No order of the
+//! steps spares every client: whoever takes the snapshot that both roots vouch for will want all of its entries under the new
+//! root, so the entries must not be in it; and whoever visits under the old root then finds them gone. So they go with the
+//! documents, the root follows at once, and a visit of a warm client that falls between fails and works when it is tried
+//! again.
+//!
 //! Versions only rise here, too. That clients take lower ones after a fast-forward attack is their part
 //! (TUF 5.3.11): a root that withdraws the timestamp's or the snapshot's keys makes them drop both files.
 //! Deltas are written as in any publish; where two roots may be a reader's, the signatures travel in

@@ -90,7 +90,7 @@ pub fn overview(repository: &Repository) -> Result<Overview, Error> {
         roles.push(row(BINS, bins, keys, Some(bins.targets.len() as u64)));
     }
     Ok(Overview {
-        layout: repository.settings().layout.to_string(),
+        layout: repository.published_layout(&state)?.0.to_string(),
         roles,
         leaf_roles: state.leaf_roles().len() as u64,
     })
@@ -129,7 +129,8 @@ pub fn role(repository: &Repository, name: &str) -> Result<RoleView, Error> {
 /// The target at `path`, looked up in the role that the layout gives it.
 pub fn target(repository: &Repository, path: &str) -> Result<TargetRow, Error> {
     let state = repository.state()?;
-    let role = repository.settings().layout.delegation.role_of(path);
+    let (layout, _) = repository.published_layout(&state)?;
+    let role = layout.delegation.role_of(path);
     let listed = state.snapshot.meta.get(&meta_name(&role));
     let found: Option<TargetFile> = match (role.as_str(), listed) {
         ("targets", _) => state.targets.targets.get(path).cloned(),

@@ -11,7 +11,7 @@ use tufold_tests::{Ledger, files_of, scratch};
 use super::{Scene, assert_readable, request};
 use crate::interrupted::run_and_kill_or_wait;
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");

@@ -140,8 +140,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 
 /// The figures of a publish, as `init` and `publish` print them.
 pub(crate) fn written(published: &Published, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let Published { summary, files, targets_bytes, snapshot_bytes, timestamp_bytes, deltas } =
-        published;
+    let Published {
+        summary, files, targets_bytes, snapshot_bytes, timestamp_bytes, deltas, ..
+    } = published;
     let counts = summary.counts;
     let (added, changed, removed) =
         (count(counts.added), count(counts.changed), count(counts.removed));

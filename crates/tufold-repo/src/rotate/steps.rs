@@ -1,6 +1,7 @@
 //! What is left to be done of a rotation, told from what is published.
 
 use rayon::prelude::*;
+use tufold_meta::names::meta_name;
 use tufold_meta::{Role, RoleKeys, Root, Signed, Targets, Verified, Version};
 
 use super::draft::Draft;
@@ -170,7 +171,15 @@ impl Rotator {
         let next = self.root_due(rotation)?.map(|draft| &draft.payload);
         let new_snapshot = !roles.is_empty()
             || next.is_some_and(|next| !is_signed(state.snapshot.signed(), "snapshot", next));
-        Ok(self.plan_with(roles, new_snapshot, now))
+        let mut plan = self.plan_with(roles, new_snapshot, now);
+        if let (Some(next), Some(snapshot)) = (next, &mut plan.snapshot)
+            && lets_go(&state.root, next)
+        {
+            for role in state.stale_roles() {
+                snapshot.meta.remove(&meta_name(role));
+            }
+        }
+        Ok(plan)
     }
 
     /// What is published after the root, without the signatures of withdrawn keys.
@@ -215,6 +224,14 @@ impl Rotator {
             waiting: Vec::new(),
         }
     }
+}
+
+/// Whether clients let go of the snapshot that they trust when this root comes. The spec has them do so whenever a key of the
+/// snapshot goes (TUF 5.3.11), but python-tuf only where the new keys do not vouch for that snapshot.
+fn lets_go(root: &Root, next: &Root) -> bool {
+    let (old, new) = (&root.roles["snapshot"], &next.roles["snapshot"]);
+    let left = old.keyids.iter().filter(|id| new.keyids.contains(id)).count();
+    (left as u64) < new.threshold.get()
 }
 
 /// Whether a document is signed by the keys that `root` names.
