@@ -59,7 +59,7 @@ impl Place {
     fn run_with_input(&self, args: &str, input: &[u8]) -> Ended {
         let mut command = Command::new(tufold_binary());
         command.current_dir(self.dir.path()).args(args.split(' '));
-        let takes_time = ["init", "publish", "check", "prune", "rotate"];
+        let takes_time = ["init", "publish", "check", "prune", "rebin", "rotate"];
         if takes_time.contains(&args.split(' ').next().expect("a command"))
             && !args.contains("--now")
             && !args.contains("--help")
@@ -118,6 +118,7 @@ fn every_command_has_an_example_and_says_what_it_is_for() {
         "check",
         "show",
         "prune",
+        "rebin",
         "rotate",
         "targets import debian",
         "targets import dir",
@@ -244,6 +245,19 @@ fn bad_arguments_leave_nothing() {
         ("show none", "none is not a repository: it has no private/".to_owned()),
         ("prune none", "none is not a repository: it has no private/".to_owned()),
         ("publish repo --refresh bins-9", "bins-9: no role of this name is published".to_owned()),
+        ("rebin none --bins 8", "none is not a repository: it has no private/".to_owned()),
+        (
+            "rebin repo --bins 12",
+            "the number of bins is 12, not a power of two from 2 to 2^32".to_owned(),
+        ),
+        (
+            "rebin repo --bins 8 --delegation flat",
+            "flat has no bins, yet 8 were asked for".to_owned(),
+        ),
+        (
+            "rebin repo --bins 8 --threshold 1",
+            "delegated roles have a threshold already; `tufold rotate` changes it".to_owned(),
+        ),
         ("show repo bins-9", "bins-9: no role of this name is delegated".to_owned()),
     ] {
         place.assert_fails(args, 2, &message);

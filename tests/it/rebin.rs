@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tufold_repo::check::{Strictness, check};
 use tufold_repo::layout::Delegation;
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{KeyRequest, Pruner, Publisher, Rebinned, Rebinner, Repository};
-use tufold_sync::{Client, Limits};
-use tufold_tests::{Ledger, files_of, scratch};
+use tufold_sync::{Client, Fallbacks, Limits, Mirror};
+use tufold_tests::{Ledger, files_of, scratch, tufold_binary};
 
 use crate::interop::{Peer, Peers};
 use crate::rotate::stops::copy_folder;
@@ -317,7 +318,9 @@ fn no_delta_leads_over_a_change() {
     let first = rebin(&scene, "bins-succinct:16").first_version;
     for round in 0..6 {
         scene.publish_to(round, "after");
-        scene.assert_followed("after");
+        let deltas = scene.assert_followed("after");
+        assert_eq!(deltas.fallbacks, Fallbacks::default());
+        assert!(deltas.documents >= 1 + u64::from(round > 0), "{deltas:?}");
     }
     let folder = scene.repo().join("public/deltas/roles");
     let mut edges = 0;
@@ -330,4 +333,86 @@ fn no_delta_leads_over_a_change() {
         }
     }
     assert!(edges > 0);
+}
+
+/// A mirror takes one bundle for new bins: every target is routed anew, and only envelopes travel.
+#[test]
+fn a_mirror_pays_for_envelopes_only() {
+    let paths: Vec<String> = (0..3000).map(|n| format!("pool/{}/file-{n}", n % 50)).collect();
+    let first = "bins-succinct:256 versions";
+    let scene = Scene::with_paths(first, &[], &KeyRequest::default(), &paths);
+    let folder = scene.dir.path().join("mirror");
+    let source = scene.repo().join("public");
+    let sync = || {
+        let source = source.to_str().expect("UTF-8");
+        let mut mirror = Mirror::open(&folder, source, Limits::default()).expect("a mirror");
+        let root = fs::read(scene.metadata().join("1.root.json")).expect("a root");
+        mirror.trust(&root).expect("a root that signs itself");
+        let synced = mirror.sync(scene.now, &|_| ()).expect("a sync");
+        let published = files_of(&scene.metadata());
+        let mirrored = files_of(&folder.join("public/metadata"));
+        assert!(mirrored.iter().all(|(name, bytes)| published[name] == *bytes));
+        synced
+    };
+    sync();
+    // With the same names, with longer ones, halved, and in the other form.
+    for (to, bins) in [
+        ("bins-succinct:128", 128),
+        ("bins-succinct:256", 256),
+        ("bins-succinct:512", 512),
+        ("bins-succinct:1024", 1024),
+        ("bins-succinct:512", 512),
+    ] {
+        rebin(&scene, to);
+        let synced = sync();
+        let deltas = synced.cost.deltas;
+        assert_eq!(deltas.fallbacks, Fallbacks::default());
+        assert_eq!((deltas.requests, deltas.documents), (1, bins + 2), "{to}");
+        assert!(deltas.bytes <= 66 * bins + 400, "{to}: {} B", deltas.bytes);
+        scene.publish_to(0, to);
+        sync();
+    }
+    // A laggard's bundles lead over a change.
+    scene.publish_to(1, "before");
+    rebin(&scene, "bins-succinct:256");
+    scene.publish_to(1, "after");
+    assert_eq!(sync().cost.deltas.fallbacks, Fallbacks::default());
+    // Over two of them they do not where roles came and went in between, but it arrives.
+    let deltas = rebin(&scene, "bins-prefixes:512").published.deltas.expect("deltas");
+    assert_eq!((deltas.declined, deltas.without_base), (0, 0));
+    scene.publish_to(1, "between");
+    let deltas = rebin(&scene, "bins-succinct:512").published.deltas.expect("deltas");
+    assert_eq!((deltas.declined, deltas.without_base), (0, 0));
+    scene.publish_to(1, "after");
+    sync();
+}
+
+/// The command says what it would do, does just that, and says when there is nothing to do.
+#[test]
+fn the_command_says_what_readers_pay() {
+    let scene = scene("bins-succinct:32 versions", &[]);
+    let run = |args: &[&str]| {
+        let mut command = Command::new(tufold_binary());
+        command.arg("rebin").arg(scene.repo()).args(args);
+        command.args(["--now", &scene.now.to_string()]);
+        tufold_tests::checked_output(&mut command, "tufold rebin")
+    };
+    let before = files_of(&scene.metadata());
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let expected = json(&run(&["--bins", "16", "--dry-run", "--json"]));
+    assert!(files_of(&scene.metadata()) == before);
+    assert!(!scene.repo().join("private/rebins.tsv").exists());
+    let done = json(&run(&["--bins", "16", "--json"]));
+    for field in ["from", "to", "targets", "first_version", "stale_roles", "files", "cost"] {
+        assert_eq!(done[field], expected[field], "{field}");
+    }
+    let after = files_of(&scene.metadata());
+    let new = after.iter().filter(|(name, bytes)| before.get(*name) != Some(bytes));
+    let bytes: usize = new.map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(done["cost"]["mirror_bytes"], bytes);
+    assert_eq!((&done["stale_roles"], &done["targets"]), (&32.into(), &120.into()));
+    assert!(run(&["--bins", "16"]).ends_with("is bins-succinct, 16 bins already\n"));
+    let text = run(&["--bins", "64", "--delegation", "bins-prefixes"]);
+    assert!(text.contains("to bins-prefixes, 64 bins, snapshot of versions\n"), "{text}");
+    assert!(text.contains("a client   that looks one target up pays"), "{text}");
 }

@@ -16,7 +16,7 @@ use tufold_repo::settings::{Lifetimes, RoleKind, Settings, parse_ladder};
 use tufold_repo::{
     KeyRequest, NewKeys, NewRepository, Publisher, Repository, RotateRequest, Rotated, Rotator,
 };
-use tufold_sync::{Client, Limits};
+use tufold_sync::{Client, DeltaUse, Limits};
 use tufold_tests::{Ledger, Visitor, files_of, layout, list, put, scratch};
 
 use crate::interop::{Peer, Peers};
@@ -148,7 +148,8 @@ impl Scene {
 
     /// A new client, our own with its cache, and every peer with its cache find all targets; nothing
     /// was ever published under two contents.
-    pub(crate) fn assert_followed(&mut self, what: &str) {
+    /// What our own client made of deltas comes back.
+    pub(crate) fn assert_followed(&mut self, what: &str) -> DeltaUse {
         self.ledger.note(&self.metadata());
         assert_readable_of(&self.repo(), self.now, &self.paths, what);
         let mut client = Client::open(
@@ -161,13 +162,15 @@ impl Scene {
         let mut visit = client.visit(self.now).unwrap_or_else(|error| panic!("{what}: {error}"));
         let targets = visit.find(&self.paths).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert!(targets.iter().all(|target| target.listed.is_some()), "{what}");
-        let Some(peers) = Peers::find() else { return };
+        let deltas = visit.cost().deltas;
+        let Some(peers) = Peers::find() else { return deltas };
         for peer in &self.peers {
             let cache = self.dir.path().join(format!("{peer:?}"));
             let root = self.metadata().join("1.root.json");
             let answer = peers.read(*peer, &self.metadata(), &root, &cache, self.paths());
             assert!(answer.targets.values().all(Option::is_some), "{what}: {peer:?}");
         }
+        deltas
     }
 }
 

@@ -174,7 +174,17 @@ impl RoleChanges {
         flatten_roles(&self.new.iter().collect::<Vec<_>>(), &chain, published)
     }
 
-    /// What [`RoleChanges::flatten_old`], for [`Prediction::Touched`], and [`RoleChanges::flatten_new`] give, if a mirror rebuilds from them exactly what is published.
+    /// Which prediction a bundle of this step starts from: where the bins are others than before, every target moves, and all old bins are needed.
+    pub fn prediction(
+        &self,
+        held: &Files<'_, '_>,
+        published: &Files<'_, '_>,
+    ) -> Result<Prediction, BundleError> {
+        let new = Chain::find(|role| delegations_of(role, published))?;
+        Ok(if self.chain_of_old(held)? == new { Prediction::Touched } else { Prediction::AllBins })
+    }
+
+    /// The prediction of [`RoleChanges::prediction`], and what [`RoleChanges::flatten_old`] for it and [`RoleChanges::flatten_new`] give, if a mirror rebuilds from them exactly what is published.
     ///
     /// As long as the delegations to the bins stay, the files are not put together to see that, and a target that is listed in both files of a role is hashed and sorted
     /// once. The files come back because each is canonical, flattening leaves out nothing but what the outline and hashing give back, and a bin's targets stay in
@@ -183,17 +193,17 @@ impl RoleChanges {
         &self,
         held: &Files<'_, '_>,
         published: &Files<'_, '_>,
-    ) -> Result<(Vec<u8>, Vec<u8>), BundleError> {
+    ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
         let other = || BundleError::Damaged("a mirror would rebuild other files");
         let chain = Chain::find(|role| delegations_of(role, published))?;
         if self.chain_of_old(held)? != chain {
-            let old = self.flatten_old(Prediction::Touched, held)?;
+            let old = self.flatten_old(Prediction::AllBins, held)?;
             let new = self.flatten_new(published)?;
             let rebuilt = self.rebuild(&new, held)?;
             let same = |role: &str, file: &[u8]| published(role).as_deref() == Some(file);
             let all = rebuilt.roles.iter().all(|(role, _, file)| same(role, file));
             return (all && same("snapshot", &rebuilt.snapshot))
-                .then_some((old, new))
+                .then_some((Prediction::AllBins, old, new))
                 .ok_or_else(other);
         }
         let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
@@ -212,7 +222,8 @@ impl RoleChanges {
         if new_side.snapshot.get("signed").map(|signed| signed.value) != Some(&filled_in) {
             return Err(other());
         }
-        Ok(flatten_both(&old_side, &new_side, &chain))
+        let (old, new) = flatten_both(&old_side, &new_side, &chain);
+        Ok((Prediction::Touched, old, new))
     }
 
     fn chain_of_old(&self, held: &Files<'_, '_>) -> Result<Chain, BundleError> {

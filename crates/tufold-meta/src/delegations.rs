@@ -105,6 +105,19 @@ impl Delegations {
         }
     }
 
+    /// Whether the delegation of the role called `name` covers the targets at all of `paths`.
+    pub fn cover(&self, name: &str, paths: &[String]) -> bool {
+        match &self.roles {
+            DelegatedRoles::Succinct(succinct) => {
+                paths.iter().all(|path| succinct.role_for(path) == name)
+            }
+            DelegatedRoles::List(roles) => {
+                let role = roles.iter().find(|role| role.name == name);
+                role.is_some_and(|role| paths.iter().all(|path| role.selector.covers(path)))
+            }
+        }
+    }
+
     /// The delegation of the role called `name`, if there is one.
     pub fn role<'d>(&'d self, name: &str) -> Option<Delegated<'d>> {
         match &self.roles {

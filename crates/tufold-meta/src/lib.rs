@@ -49,7 +49,9 @@ pub use files::{FileCheck, MetaFile, Mismatch, TargetFile};
 pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};
 pub use names::Version;
 pub use path::{PathError, TargetPath};
-pub use predict::{Prediction, Tally, fill_in, listed_versions, outline, version_of};
+pub use predict::{
+    Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
+};
 pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
 pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, canonical_parts, sign};
 pub use time::{Time, TimeError};

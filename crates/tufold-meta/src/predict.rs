@@ -110,6 +110,17 @@ pub fn version_of(signed: &[u8]) -> Option<Version> {
     Version::new(CanonicalObject::checked_before(signed)?.number("version")?)
 }
 
+/// The first targets that a canonical targets role lists, so many at most. The bytes are what
+/// [`canonical_parts`](crate::canonical_parts) gave.
+pub fn first_targets(signed: &[u8], count: usize) -> Vec<String> {
+    let document = CanonicalObject::checked_before(signed);
+    let Some(targets) = document.and_then(|document| document.object("targets")) else {
+        return Vec::new();
+    };
+    let path = |entry: cjson::Entry<'_>| String::from_utf8(unescape(entry.raw_key).into()).ok();
+    targets.entries().take(count).filter_map(path).collect()
+}
+
 /// A snapshot in which the roles that `rebuilt` knows have the version of their new file and, where
 /// the entry lists them, its length and SHA-256. Everything else stays as it is.
 pub fn fill_in<'f>(
@@ -293,6 +304,9 @@ mod tests {
         assert_eq!(version_of(&snapshot(meta)), Version::new(7));
         assert_eq!(version_of(b"{}"), None);
         assert_eq!(version_of(br#"{"version":0}"#), None);
+        let role = br#"{"targets":{"a\"b":{"length":1},"c":{"length":2},"d":{"length":3}}}"#;
+        assert_eq!(first_targets(role, 2), ["a\"b", "c"]);
+        assert!(first_targets(b"{}", 2).is_empty() && first_targets(b"", 2).is_empty());
     }
 
     #[test]

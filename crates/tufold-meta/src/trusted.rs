@@ -309,6 +309,13 @@ impl TrustedSet {
         self.keys_of(chain).ok().map(|(_, role, _)| role.keyids.as_slice())
     }
 
+    /// Whether the role at the end of `chain` is trusted with the targets at all of `paths`, as far as its delegator says.
+    pub fn is_trusted_with(&self, chain: &RoleChain, paths: &[String]) -> bool {
+        let Some(delegator) = chain.delegator() else { return true };
+        let delegations = self.targets.get(&delegator).and_then(|all| all.delegations.as_ref());
+        delegations.is_some_and(|delegations| delegations.cover(chain.role(), paths))
+    }
+
     /// The keys that have to sign the role at the end of `chain`, and the file that says so.
     fn keys_of(
         &self,

@@ -199,8 +199,17 @@ impl<'d> DeltaWriter<'d> {
         };
         let old: Snapshot =
             serde_json::from_slice(old_file.canonical()).map_err(|error| damaged(&error))?;
+        // Where the bins became others in between, every target moves, and what was left behind is needed, too.
+        let is_older = |(name, file): (&String, &MetaFile)| {
+            name == "targets.json" || file.version < self.first_version
+        };
+        let rebinned = self.first_version > Version::FIRST && old.meta.iter().all(is_older);
+        let none = BTreeMap::new();
         let (held, published) = rayon::join(
-            || self.files_of(&old.meta, &new.meta, &old_file, steps),
+            || {
+                let other = if rebinned { &none } else { &new.meta };
+                self.files_of(&old.meta, other, &old_file, steps)
+            },
             || self.files_of(&new.meta, &old.meta, new_file, steps),
         );
         let (Some(held), Some(published)) = (held?, published?) else {
@@ -280,13 +289,12 @@ impl RoleStep {
     }
 }
 
-/// The prediction of a bundle's second delta.
-const STEP: Prediction = Prediction::Touched;
-
 /// What a bundle's two deltas start from and end in.
 pub struct Step {
     old: Vec<u8>,
     outline: Vec<u8>,
+    /// What `before` holds of the old side.
+    prediction: Prediction,
     before: Vec<u8>,
     after: Vec<u8>,
 }
@@ -301,8 +309,9 @@ impl Step {
     ) -> Result<Self, BundleError> {
         let outline = outline(old, new)?;
         let changes = RoleChanges::between(old, outline.clone())?;
+        let prediction = changes.prediction(held, published)?;
         let (before, after) = rayon::join(
-            || changes.flatten_old(STEP, held),
+            || changes.flatten_old(prediction, held),
             || {
                 let after = changes.flatten_new(published)?;
                 let rebuilt = changes.rebuild(&after, held)?;
@@ -314,7 +323,7 @@ impl Step {
                     .ok_or(BundleError::Damaged("a mirror would rebuild other files"))
             },
         );
-        Ok(Self { old: old.to_vec(), before: before?, after: after?, outline })
+        Ok(Self { old: old.to_vec(), prediction, before: before?, after: after?, outline })
     }
 
     /// As [`Step::between`] for files that keep the rules of a publisher. What a mirror will rebuild is not made, but follows: see
@@ -327,8 +336,8 @@ impl Step {
     ) -> Result<Self, BundleError> {
         let outline = outline(old, new)?;
         let changes = RoleChanges::between(old, outline.clone())?;
-        let (before, after) = changes.flatten_both(held, published)?;
-        Ok(Self { old: old.to_vec(), before, after, outline })
+        let (prediction, before, after) = changes.flatten_both(held, published)?;
+        Ok(Self { old: old.to_vec(), prediction, before, after, outline })
     }
 
     /// The bundle, by one codec or by those that a publish uses; both its deltas have been applied once.
@@ -338,7 +347,7 @@ impl Step {
 
     fn encode(&self, codec: Option<Codec>, verify: bool) -> Result<Vec<u8>, Error> {
         let first = delta(codec, Prediction::Old, Some(&self.old), &self.outline, verify)?;
-        let second = delta(codec, STEP, Some(&self.before), &self.after, verify)?;
+        let second = delta(codec, self.prediction, Some(&self.before), &self.after, verify)?;
         Ok(Bundle { outline: &first, roles: &second }.to_bytes())
     }
 

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 
 use tufold_meta::{
     Cache as CacheState, Outcome, Recall, Request, RoleChain, Source, Step, TargetFile,
-    TargetSearch, TrustedSet,
+    TargetSearch, TrustedSet, first_targets,
 };
 
 use crate::cache::{Found, Receipts};
 use crate::client::Client;
 use crate::documents::Documents;
 use crate::obtain::Wanted;
+use crate::rebuild::Base;
 use crate::{Cost, Error};
 
 /// The longest timestamp and snapshot that are read from the cache. An earlier visit accepted them,
 /// whatever length was listed then.
 const CACHED_MAX_LEN_BYTES: u64 = 1 << 30;
+
+/// How many targets tell the bins of today from those of yesterday.
+const TARGETS_OF_BASE: usize = 8;
 
 /// A client whose top-level roles are up to date.
 pub struct Visit<'c> {
@@ -182,6 +186,7 @@ impl<'c> Visit<'c> {
             };
             // What deltas can start from is only superseded, whatever else is wrong with it.
             let base = self.documents.base(chain.role(), request)?;
+            let base = base.filter(|base| self.lists_its_targets(chain, base));
             match (&base, refused) {
                 (Some(_), _) => {}
                 (None, Some(error)) => self.documents.note_refused(&error),
@@ -205,6 +210,13 @@ impl<'c> Visit<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what the cache holds of a role is of the bins that there are now. A bin of others may have had its name, and no
+    /// delta leads from it.
+    fn lists_its_targets(&self, chain: &RoleChain, base: &Base) -> bool {
+        let listed = first_targets(&base.signed, TARGETS_OF_BASE);
+        self.set.is_trusted_with(chain, &listed)
     }
 
     /// Looks targets up (TUF 5.6.7). Roles are fetched when a search needs them, those of several

@@ -1,6 +1,6 @@
 //! `tufold rebin`: other bins, while clients keep running.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use tufold_repo::layout::Delegation;
 use tufold_repo::{Rebinned, Rebinner, Repository};
 
@@ -50,8 +50,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let to = Delegation::from_parts(form, Some(args.bins))?;
     ensure!(to.bit_length().is_some(), "--delegation {form} has no bins");
     let progress = bars::bars();
-    let plan = rebinner.plan(to, args.threshold, now, &progress);
-    let Some(plan) = plan.with_context(|| format!("{path} keeps its {from}"))? else {
+    let Some(plan) = rebinner.plan(to, args.threshold, now, &progress)? else {
         return out
             .result(
                 &serde_json::json!({"from": from.to_string(), "to": to.to_string(), "files": 0}),

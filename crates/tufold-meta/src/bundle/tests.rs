@@ -199,9 +199,9 @@ fn check_step(old: &Repo, new: &Repo, prediction: Prediction) -> (Vec<u8>, Vec<u
     let changes = changes(old, new);
     let base = changes.flatten_old(prediction, &files(old)).unwrap();
     let flattened = changes.flatten_new(&files(new)).unwrap();
-    if prediction == Prediction::Touched {
+    if prediction == changes.prediction(&files(old), &files(new)).unwrap() {
         let both = changes.flatten_both(&files(old), &files(new)).unwrap();
-        assert!(both == (base.clone(), flattened.clone()));
+        assert!(both == (prediction, base.clone(), flattened.clone()));
     }
     let rebuilt = changes.rebuild(&flattened, &files(old)).unwrap();
     assert!(rebuilt.snapshot == new["snapshot"]);
