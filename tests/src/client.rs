@@ -49,7 +49,7 @@ impl Visitor {
 
     /// The version of the snapshot.
     pub fn snapshot_version(&self) -> u64 {
-        self.set.snapshot().map_or(0, |snapshot| snapshot.version.get())
+        self.set.snapshot().map_or(0, |snapshot| snapshot.version().get())
     }
 
     /// The version of the timestamp.

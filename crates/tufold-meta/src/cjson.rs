@@ -5,6 +5,7 @@
 //! not always JSON; [`file_text`] makes JSON of it again.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_json::{Map, Value};
@@ -50,6 +51,35 @@ fn is_canonical_from(lowest: u8, bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok()
         && scanner.value(MAX_DEPTH).is_some()
         && scanner.at == bytes.len()
+}
+
+/// Checks as [`is_canonical`] does that `json` is an object, and tells on the way where the entries of the object
+/// under `key` lie: where each key begins and ends between its quotes, and where its value ends. Gives where that
+/// object lies. `None` if the text is not canonical, has no such object, or has an escape in one of its keys.
+pub(crate) fn entries_under(
+    json: &[u8],
+    key: &str,
+    mut entry: impl FnMut(Range<usize>, usize),
+) -> Option<Range<usize>> {
+    std::str::from_utf8(json).ok()?;
+    let mut scanner = Scanner { bytes: json, at: 0, lowest: b' ' };
+    let mut found = None;
+    scanner.object(|scanner, name| {
+        if name.raw != key.as_bytes() || scanner.peek() != Some(b'{') {
+            return scanner.value(MAX_DEPTH - 1);
+        }
+        let start = scanner.at;
+        scanner.object(|scanner, name| {
+            // The closing quote and the colon are behind it.
+            let key_end = scanner.at - 2;
+            scanner.value(MAX_DEPTH - 2)?;
+            entry(key_end - name.raw.len()..key_end, scanner.at);
+            (!name.is_escaped).then_some(())
+        })?;
+        found = Some(start..scanner.at);
+        Some(())
+    })?;
+    found.filter(|_| scanner.at == json.len())
 }
 
 /// Appends the canonical form of `value` to `out`.
@@ -286,10 +316,30 @@ struct Scanner<'a> {
     lowest: u8,
 }
 
+/// A string as it stands between its quotes.
+#[derive(Clone, Copy)]
+struct RawString<'a> {
+    raw: &'a [u8],
+    is_escaped: bool,
+}
+
+impl RawString<'_> {
+    /// Whether it sorts before another once their escapes are undone.
+    fn is_before(self, other: Self) -> bool {
+        if self.is_escaped || other.is_escaped {
+            return unescape(self.raw) < unescape(other.raw);
+        }
+        self.raw < other.raw
+    }
+}
+
 impl<'a> Scanner<'a> {
     fn value(&mut self, depth: u32) -> Option<()> {
         match self.peek()? {
-            b'{' => self.object(depth.checked_sub(1)?),
+            b'{' => {
+                let depth = depth.checked_sub(1)?;
+                self.object(|scanner, _| scanner.value(depth))
+            }
             b'[' => self.array(depth.checked_sub(1)?),
             b'"' => self.string().map(drop),
             b't' => self.literal(b"true"),
@@ -299,19 +349,25 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn object(&mut self, depth: u32) -> Option<()> {
-        self.at += 1;
+    /// An object; `value` walks each value, behind its key.
+    fn object(
+        &mut self,
+        mut value: impl FnMut(&mut Self, RawString<'a>) -> Option<()>,
+    ) -> Option<()> {
+        if !self.eat(b'{') {
+            return None;
+        }
         if self.eat(b'}') {
             return Some(());
         }
-        let mut last: Option<&'a [u8]> = None;
+        let mut last: Option<RawString<'a>> = None;
         loop {
             let key = self.string()?;
-            if last.is_some_and(|last| !is_less(last, key)) || !self.eat(b':') {
+            if last.is_some_and(|last| !last.is_before(key)) || !self.eat(b':') {
                 return None;
             }
             last = Some(key);
-            self.value(depth)?;
+            value(self, key)?;
             if !self.eat(b',') {
                 return self.eat(b'}').then_some(());
             }
@@ -331,27 +387,31 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The raw bytes between the quotes.
-    fn string(&mut self) -> Option<&'a [u8]> {
+    fn string(&mut self) -> Option<RawString<'a>> {
         if !self.eat(b'"') {
             return None;
         }
-        let start = self.at;
+        let (start, mut is_escaped) = (self.at, false);
         loop {
-            // Paths and digests are long: 16 bytes at a time while they are plain.
-            while let Some(chunk) = self.bytes[self.at..].first_chunk::<16>() {
-                let special = |b: u8| (b == b'"') | (b == b'\\') | (b < self.lowest);
-                if chunk.iter().fold(false, |found, &b| found | special(b)) {
-                    break;
+            // Paths and digests are long: 16 bytes at a time.
+            while let Some(chunk) = self.bytes[self.at..].first_chunk() {
+                match first_special(*chunk, self.lowest) {
+                    16 => self.at += 16,
+                    found => {
+                        self.at += found;
+                        break;
+                    }
                 }
-                self.at += 16;
             }
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(&self.bytes[start..self.at - 1]);
+                    return Some(RawString { raw: &self.bytes[start..self.at - 1], is_escaped });
                 }
-                b'\\' if matches!(self.bytes.get(self.at + 1), Some(b'"' | b'\\')) => self.at += 2,
+                b'\\' if matches!(self.bytes.get(self.at + 1), Some(b'"' | b'\\')) => {
+                    is_escaped = true;
+                    self.at += 2;
+                }
                 b'\\' => return None,
                 byte if byte < self.lowest => return None,
                 _ => self.at += 1,
@@ -361,15 +421,15 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) -> Option<()> {
         let negative = self.eat(b'-');
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+        let (start, mut magnitude) = (self.at, 0_u64);
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            magnitude = magnitude.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
             self.at += 1;
         }
-        let digits = std::str::from_utf8(&self.bytes[start..self.at]).ok()?;
-        if digits.starts_with('0') && (digits.len() > 1 || negative) {
+        let digits = &self.bytes[start..self.at];
+        if digits.first()? == &b'0' && (digits.len() > 1 || negative) {
             return None;
         }
-        let magnitude: u64 = digits.parse().ok()?;
         (!negative || magnitude <= 1 << 63).then_some(())
     }
 
@@ -388,9 +448,16 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether one raw key sorts before another once their escapes are undone.
-fn is_less(left: &[u8], right: &[u8]) -> bool {
-    unescape(left) < unescape(right)
+/// Where the first quote, backslash or byte below `lowest` is; 16 if there is none. `lowest` is at most 128.
+pub(super) fn first_special(chunk: [u8; 16], lowest: u8) -> usize {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    // The lowest bit that is set belongs to the first byte of `word` that is less than `limit`.
+    let below =
+        |word: u128, limit: u8| word.wrapping_sub(ONES * u128::from(limit)) & !word & (ONES << 7);
+    let word = u128::from_le_bytes(chunk);
+    let quote = below(word ^ (ONES * u128::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u128::from(b'\\')), 1);
+    (quote | backslash | below(word, lowest)).trailing_zeros() as usize / 8
 }
 
 /// A raw string of canonical JSON without its escapes.

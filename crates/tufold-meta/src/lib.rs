@@ -53,9 +53,10 @@ pub use predict::{
     Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
 };
 pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
+use signed::canonical_place;
 pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, canonical_parts, sign};
 pub use time::{Time, TimeError};
 pub use trusted::{
     Cache, Error, Limits, Outcome, Recall, Receipt, ReceiptError, Request, RoleChain, Source, Step,
-    TargetSearch, TrustedSet,
+    TargetSearch, TrustedSet, TrustedSnapshot,
 };

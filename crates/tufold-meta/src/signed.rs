@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::cjson::{self, CanonicalError, CanonicalObject, ObjectWriter};
+use crate::cjson::{self, CanonicalError, ObjectWriter};
 use crate::keys::KeyError;
 use crate::{Key, KeyId, Role, RoleKeys, Root, Signature, SigningKey};
 
@@ -77,6 +77,12 @@ pub fn canonical_parts(file: &[u8]) -> Result<(Cow<'_, [u8]>, Vec<Signature>), P
     Ok((canonical, envelope.signatures))
 }
 
+/// Where the canonical `signed` of a file lies that was found to have it there before; `None` if it is not of the form
+/// that [`assemble`] writes.
+pub(crate) fn canonical_place(file: &[u8]) -> Option<Range<usize>> {
+    compact_parts(file).map(|(_, signed)| signed)
+}
+
 /// The signatures of a file of the form that [`assemble`] writes, and where its `signed` would be, which is not looked at.
 fn compact_parts(file: &[u8]) -> Option<(Vec<Signature>, Range<usize>)> {
     let list = file.strip_prefix(b"{\"signatures\":")?;
@@ -85,6 +91,12 @@ fn compact_parts(file: &[u8]) -> Option<(Vec<Signature>, Range<usize>)> {
     let (end, key) = (file.len() - list.len() + values.byte_offset(), b",\"signed\":");
     let signed = file.get(end..)?.strip_prefix(key)?.strip_suffix(b"}")?;
     Some((signatures, end + key.len()..end + key.len() + signed.len()))
+}
+
+/// TUF 4.2.1: a key id must be unique among the signatures.
+fn signed_twice(signatures: &[Signature]) -> Option<&KeyId> {
+    let mut seen = HashSet::new();
+    signatures.iter().map(|signature| &signature.keyid).find(|keyid| !seen.insert(*keyid))
 }
 
 impl<'de> Deserialize<'de> for Envelope<'de> {
@@ -117,13 +129,20 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
 impl<T: Role> Signed<T> {
     /// Parses a whole file. The caller bounds its length.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, ParseError> {
+        // The usual file is walked once less. What is wrong with any other is said below.
+        let read = Self::read_compact(bytes, |file, signed| {
+            let text = str::from_utf8(&file[signed]).ok()?;
+            cjson::is_canonical(text.as_bytes()).then(|| serde_json::from_str(text).ok())?
+        });
+        let bytes = match read {
+            Ok(read) => return Ok(read),
+            Err(bytes) => bytes,
+        };
         let envelope: Envelope<'_> = serde_json::from_slice(&bytes)?;
         let text = envelope.signed.get();
         let signatures = envelope.signatures;
-        // TUF 4.2.1: a key id must be unique among the signatures.
-        let mut seen = HashSet::new();
-        if let Some(twice) = signatures.iter().find(|signature| !seen.insert(&signature.keyid)) {
-            return Err(ParseError::SignedTwice(twice.keyid.clone()));
+        if let Some(keyid) = signed_twice(&signatures) {
+            return Err(ParseError::SignedTwice(keyid.clone()));
         }
         if cjson::is_canonical(text.as_bytes()) {
             let payload = serde_json::from_str(text)?;
@@ -144,6 +163,33 @@ impl<T: Role> Signed<T> {
     /// signed the canonical bytes (TUF 4.2.1, 5.3.4 and the like). Signatures of other keys do not
     /// count and do no harm.
     pub fn verify(
+        self,
+        keys: &BTreeMap<KeyId, Key>,
+        role: &RoleKeys,
+    ) -> Result<Verified<T>, ThresholdError> {
+        self.verify_for(keys, role)
+    }
+}
+
+impl<T> Signed<T> {
+    /// Reads a file of the form that [`assemble`] writes. `read` gets the file and the place of `signed` in it, checks
+    /// that this is canonical, and makes the payload of it. The file comes back if it is not so.
+    pub(crate) fn read_compact(
+        file: Vec<u8>,
+        read: impl FnOnce(&[u8], Range<usize>) -> Option<T>,
+    ) -> Result<Self, Vec<u8>> {
+        let parts = compact_parts(&file).filter(|(all, _)| signed_twice(all).is_none());
+        let Some((signatures, signed)) = parts else { return Err(file) };
+        match read(&file, signed.clone()) {
+            Some(payload) => {
+                Ok(Self { canonical: Canonical::Slice(signed), signatures, payload, bytes: file })
+            }
+            None => Err(file),
+        }
+    }
+
+    /// As [`Signed::verify`], whatever the payload is.
+    pub(crate) fn verify_for(
         self,
         keys: &BTreeMap<KeyId, Key>,
         role: &RoleKeys,
@@ -236,15 +282,6 @@ impl<T> Signed<T> {
             Canonical::Slice(range) => &self.bytes[range.clone()],
             Canonical::Own(bytes) => bytes,
         }
-    }
-
-    /// Where the value of `key`, which needs no escapes, lies in the file. `None` if `signed` holds
-    /// no such key, or is not in canonical form there.
-    pub(crate) fn range_of(&self, key: &str) -> Option<Range<usize>> {
-        let Canonical::Slice(signed) = &self.canonical else { return None };
-        let value = CanonicalObject::checked_before(self.canonical())?.get(key)?.value;
-        let start = signed.start + (value.as_ptr() as usize - self.canonical().as_ptr() as usize);
-        Some(start..start + value.len())
     }
 
     /// The signatures as they are listed, good or bad.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::names;
 use crate::{
-    Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Time, Timestamp,
-    Verified, Version,
+    Digest, Hashes, Key, KeyId, MetaFile, Role, RoleKeys, Root, Signed, Snapshot, Targets, Time,
+    Timestamp, Verified, Version,
 };
 
 mod chain;
@@ -24,7 +24,7 @@ pub use error::Error;
 pub use receipt::{Recall, Receipt, ReceiptError};
 pub use request::{Limits, Request};
 pub use search::{Step, TargetSearch};
-use snapshot::Held;
+pub use snapshot::TrustedSnapshot;
 
 /// The documents that a client trusts during one visit.
 ///
@@ -63,7 +63,7 @@ pub struct TrustedSet {
     root_updates: u32,
     cache: Cache,
     timestamp: Option<Verified<Timestamp>>,
-    snapshot: Option<Held>,
+    snapshot: Option<TrustedSnapshot>,
     standing: Standing,
     targets: BTreeMap<RoleChain, Verified<Targets>>,
 }
@@ -152,19 +152,14 @@ impl TrustedSet {
         self.timestamp.as_ref()
     }
 
-    /// The newest snapshot. One from the cache may have expired or be older than the timestamp
-    /// says; then [`TrustedSet::snapshot_request`] asks for another. `None` also for one that was
-    /// recalled ([`TrustedSet::recall_snapshot`]).
-    pub fn snapshot(&self) -> Option<&Verified<Snapshot>> {
-        match &self.snapshot {
-            Some(Held::Verified(snapshot)) => Some(snapshot),
-            Some(Held::Recalled(_)) | None => None,
-        }
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Option<&TrustedSnapshot> {
+        self.snapshot.as_ref()
     }
 
     /// The names of all targets roles that the snapshot lists, sorted as they are listed.
     pub fn listed_roles(&self) -> impl Iterator<Item = &str> {
-        let names = self.snapshot.iter().flat_map(Held::names);
+        let names = self.snapshot.iter().flat_map(TrustedSnapshot::names);
         names.filter_map(|name| name.strip_suffix(".json"))
     }
 
@@ -250,18 +245,19 @@ impl TrustedSet {
         let listed = self.check_snapshot_order(source)?;
         // TUF 5.5.2: the length and the hashes that the timestamp lists.
         let mut current = source.require(check_listed("snapshot", &listed, &bytes))?;
+        let sha256 = listed.hashes.as_ref().filter(|_| current).and_then(Hashes::sha256);
         // TUF 5.5.3: signed by the keys of the trusted root.
-        let new: Verified<Snapshot> = self.verify_by_root(bytes)?;
+        let new = self.verify_snapshot(bytes, sha256)?;
         // TUF 5.5.4: the version that the timestamp lists.
-        current &= source.require(check_version("snapshot", listed.version, new.version))?;
+        current &= source.require(check_version("snapshot", listed.version, new.version()))?;
         // TUF 5.5.5: no role falls back or vanishes.
         if let Some(trusted) = &self.snapshot {
             trusted.check_no_rollback(&new)?;
         }
         // TUF 5.5.6: no freeze.
-        current &= source.require(self.check_expiry("snapshot", new.expires))?;
+        current &= source.require(self.check_expiry("snapshot", new.expires()))?;
         self.standing = if current { Standing::Current } else { Standing::Intermediate };
-        self.snapshot = Some(Held::Verified(new));
+        self.snapshot = Some(new);
         Ok(())
     }
 
@@ -340,7 +336,7 @@ impl TrustedSet {
     fn listed(&self, role: &str) -> Result<Cow<'_, MetaFile>, Error> {
         match (&self.snapshot, self.standing) {
             (Some(snapshot), Standing::Current) => snapshot
-                .listed(role)?
+                .file(role)?
                 .ok_or_else(|| Error::NotListed { file: names::file_name(role) }),
             _ => Err(Error::Order {
                 file: names::file_name(role),
@@ -392,6 +388,21 @@ impl TrustedSet {
         Err(Error::Expired { file: names::file_name(role), expires, now: self.now })
     }
 
+    fn verify_snapshot(
+        &self,
+        bytes: Vec<u8>,
+        sha256: Option<Digest>,
+    ) -> Result<TrustedSnapshot, Error> {
+        let role = &self.root.roles[Snapshot::TYPE];
+        match Signed::read(bytes) {
+            Ok(listing) => verify(listing, Snapshot::TYPE, &self.root.keys, role, "root.json")
+                .map(|new| TrustedSnapshot::listed(new, sha256)),
+            Err(bytes) => {
+                self.verify_by_root(bytes).map(|new| TrustedSnapshot::parsed(new, sha256))
+            }
+        }
+    }
+
     fn verify_by_root<R: Role>(&self, bytes: Vec<u8>) -> Result<Verified<R>, Error> {
         let role = &self.root.roles[R::TYPE];
         verify(parse(R::TYPE, bytes)?, R::TYPE, &self.root.keys, role, "root.json")
@@ -413,14 +424,14 @@ fn parse<R: Role>(role: &str, bytes: Vec<u8>) -> Result<Signed<R>, Error> {
     Signed::parse(bytes).map_err(|why| Error::Parse { file: names::file_name(role), why })
 }
 
-fn verify<R: Role>(
+fn verify<R>(
     signed: Signed<R>,
     name: &str,
     keys: &BTreeMap<KeyId, Key>,
     role: &RoleKeys,
     keys_of: &str,
 ) -> Result<Verified<R>, Error> {
-    signed.verify(keys, role).map_err(|why| Error::Threshold {
+    signed.verify_for(keys, role).map_err(|why| Error::Threshold {
         file: names::file_name(name),
         keys_of: keys_of.into(),
         why,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tufold_delta::Ladder;
 use tufold_meta::names::{Advertised, DeltaName};
-use tufold_meta::{Request, Timestamp, Version};
+use tufold_meta::{Request, Timestamp, TrustedSnapshot, Version};
 
 use crate::cache::Found;
 use crate::client::{Client, Deltas};
@@ -62,7 +62,7 @@ impl<'c> Documents<'c> {
     /// What the cache holds of a role in an older version than the wanted one, if deltas can start
     /// from it.
     pub(crate) fn base(&self, role: &str, request: &Request) -> Result<Option<Base>, Error> {
-        if self.ladder.is_none() || !self.meter.deltas.asks() {
+        if !self.takes_deltas() {
             return Ok(None);
         }
         let Found::Bytes(file) = self.client.cache.get(role, BASE_MAX_LEN_BYTES)? else {
@@ -70,6 +70,17 @@ impl<'c> Documents<'c> {
         };
         let base = Base::of_file(&file);
         Ok(base.filter(|base| request.version.is_some_and(|wanted| base.version < wanted)))
+    }
+
+    /// As [`Documents::base`] for a snapshot that is held already.
+    pub(crate) fn base_of(&self, held: &TrustedSnapshot, request: &Request) -> Option<Base> {
+        let is_older = request.version.is_some_and(|wanted| held.version() < wanted);
+        let signed = held.canonical().filter(|_| is_older && self.takes_deltas())?;
+        Some(Base { version: held.version(), signed: signed.to_owned() })
+    }
+
+    fn takes_deltas(&self) -> bool {
+        self.ladder.is_some() && self.meter.deltas.asks()
     }
 
     /// Takes what bundles brought.

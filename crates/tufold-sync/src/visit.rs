@@ -130,7 +130,11 @@ impl<'c> Visit<'c> {
         let known = self.cached_snapshot()?;
         let cache = &self.documents.client.cache;
         if let Some(request) = self.set.snapshot_request()? {
-            let base = self.documents.base("snapshot", &request)?;
+            let base = match self.set.snapshot() {
+                // It was read, and found canonical, a moment ago.
+                Some(held) if held.canonical().is_some() => self.documents.base_of(held, &request),
+                _ => self.documents.base("snapshot", &request)?,
+            };
             let keyids = &self.set.root().roles["snapshot"].keyids.clone();
             let wanted = Wanted { role: "snapshot", request: &request, keyids, base };
             let (documents, set) = (&self.documents, &mut self.set);

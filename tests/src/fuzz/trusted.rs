@@ -20,8 +20,8 @@ use std::sync::LazyLock;
 
 use tufold_meta::cjson::canonicalize;
 use tufold_meta::{
-    Cache, Error, KeyId, Limits, Outcome, RoleChain, SigningKey, Source, Step, TargetSearch, Time,
-    TrustedSet, assemble,
+    Cache, Error, KeyId, Limits, MetaFile, Outcome, RoleChain, SigningKey, Source, Step,
+    TargetSearch, Time, TrustedSet, assemble,
 };
 
 /// More lines would only make a case slower.
@@ -170,15 +170,15 @@ fn check_snapshot(before: &TrustedSet, set: &TrustedSet, source: Source, bytes: 
     let timestamp = set.timestamp().expect("the timestamp comes first");
     let new = set.snapshot().expect("what was accepted");
     assert_eq!(new.bytes(), bytes);
-    for (name, old) in before.snapshot().iter().flat_map(|old| &old.meta) {
-        assert!(new.meta[name].version >= old.version, "{name}");
+    for role in before.listed_roles() {
+        assert!(listed(set, role).version >= listed(before, role).version, "{role}");
     }
     let current =
         set.snapshot_request().expect("the timestamp has not expired by itself").is_none();
     assert!(source == Source::Cached || current);
     if current {
-        assert_eq!(new.version, timestamp.snapshot.version);
-        assert!(new.expires > *NOW && timestamp.snapshot.check(bytes).is_ok());
+        assert_eq!(new.version(), timestamp.snapshot.version);
+        assert!(new.expires() > *NOW && timestamp.snapshot.check(bytes).is_ok());
     }
 }
 
@@ -186,10 +186,15 @@ fn update_role(set: &mut TrustedSet, chain: &RoleChain, bytes: Vec<u8>) -> Resul
     set.update_delegated(chain, bytes.clone())?;
     let new = set.targets(chain).expect("what was accepted");
     assert!(new.bytes() == bytes && new.expires > *NOW);
-    let listed = &set.snapshot().expect("a snapshot comes first").meta;
-    let listed = &listed[&format!("{}.json", chain.role())];
+    let listed = listed(set, chain.role());
     assert!(listed.version == new.version && listed.check(&bytes).is_ok());
     Ok(())
+}
+
+/// What the snapshot lists for a role.
+fn listed(set: &TrustedSet, role: &str) -> MetaFile {
+    let snapshot = set.snapshot().expect("a snapshot comes first");
+    snapshot.file(role).expect("an entry that was read").expect("a listed role").into_owned()
 }
 
 /// A search ends after as many roles as the limit allows, and what it finds is listed.

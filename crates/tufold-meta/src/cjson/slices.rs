@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{canonicalize, file_text, is_canonical, is_canonical_from, unescape};
+use super::{canonicalize, file_text, first_special, is_canonical, is_canonical_from, unescape};
 
 /// The canonical form of a whole file that can be told from it.
 #[derive(Clone, Debug)]
@@ -144,8 +144,8 @@ fn string_end(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
         // Paths and digests are long: 16 bytes at a time.
-        while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-            match first_of_quote_and_backslash(*chunk) {
+        while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk()) {
+            match first_special(*chunk, 0) {
                 16 => at += 16,
                 found => {
                     at += found;
@@ -159,17 +159,6 @@ fn string_end(text: &[u8]) -> Option<usize> {
             _ => at += 1,
         }
     }
-}
-
-/// Where the first quote or backslash is; 16 if there is none.
-fn first_of_quote_and_backslash(chunk: [u8; 16]) -> usize {
-    const ONES: u128 = u128::from_ne_bytes([1; 16]);
-    // The lowest bit that is set belongs to the first byte of `word` that is zero.
-    let zeros = |word: u128| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let word = u128::from_le_bytes(chunk);
-    let quote = zeros(word ^ (ONES * b'"' as u128));
-    let backslash = zeros(word ^ (ONES * b'\\' as u128));
-    (quote | backslash).trailing_zeros() as usize / 8
 }
 
 fn value_len(text: &[u8]) -> Option<usize> {
@@ -273,9 +262,9 @@ mod tests {
         for place in 0..16 {
             for (byte, other) in [(b'"', b'#'), (b'\\', b']'), (b'"', 0x22 ^ 0x80), (b'\\', 0xff)] {
                 let mut chunk = [other; 16];
-                assert_eq!(first_of_quote_and_backslash(chunk), 16);
+                assert_eq!(first_special(chunk, 0), 16);
                 chunk[place..].fill(byte);
-                assert_eq!(first_of_quote_and_backslash(chunk), place);
+                assert_eq!(first_special(chunk, 0), place);
             }
         }
     }

@@ -5,9 +5,8 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::trusted::snapshot::Recalled;
 use crate::trusted::{
-    Error, Held, RoleChain, Source, Standing, TrustedSet, check_listed, check_version,
+    Error, RoleChain, Source, Standing, TrustedSet, TrustedSnapshot, check_listed, check_version,
 };
 use crate::{Digest, Hashes, Key, KeyId, RoleKeys, Snapshot, Targets, Time, Verified, Version};
 
@@ -24,10 +23,10 @@ use crate::{Digest, Hashes, Key, KeyId, RoleKeys, Snapshot, Targets, Time, Verif
 /// anyway.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Receipt {
-    version: Version,
-    expires: Time,
+    pub(super) version: Version,
+    pub(super) expires: Time,
     /// Where the snapshot's `meta` lies in the file; empty for a targets role.
-    meta: Range<usize>,
+    pub(super) meta: Range<usize>,
     digest: Digest,
 }
 
@@ -103,27 +102,20 @@ fn keys_digest(keys: &BTreeMap<KeyId, Key>, role: &RoleKeys) -> Digest {
 }
 
 impl TrustedSet {
-    /// The receipt of the current snapshot. `None` if there is none, or if it is not in canonical
-    /// form: then its entries cannot be found again without parsing it.
+    /// The receipt of the current snapshot. `None` if there is none, or if its entries cannot be found again in the
+    /// file without parsing that.
     pub fn snapshot_receipt(&self) -> Option<Receipt> {
-        let (Some(Held::Verified(snapshot)), Standing::Current) = (&self.snapshot, self.standing)
-        else {
+        let (Some(snapshot), Standing::Current) = (&self.snapshot, self.standing) else {
             return None;
         };
-        let meta = snapshot.signed().range_of("meta")?;
-        let receipt = Receipt::new(
-            "snapshot",
-            snapshot.version,
-            snapshot.expires,
-            meta,
-            &self.snapshot_keys(),
-            &Digest::of(snapshot.bytes()),
-        );
-        Recalled::index(snapshot.bytes().to_vec(), receipt.meta.clone()).map(|_| receipt)
+        let file = snapshot.sha256.unwrap_or_else(|| Digest::of(snapshot.bytes()));
+        let (version, expires) = (snapshot.version(), snapshot.expires());
+        let keys = self.snapshot_keys();
+        Some(Receipt::new("snapshot", version, expires, snapshot.meta()?, &keys, &file))
     }
 
     /// Takes a snapshot from the cache, as [`TrustedSet::update_snapshot`] does, but by its receipt:
-    /// it is neither parsed nor are its signatures checked. [`TrustedSet::snapshot`] stays `None`.
+    /// it is neither parsed nor are its signatures checked.
     ///
     /// # Errors
     /// As [`TrustedSet::update_snapshot`] for [`Source::Cached`].
@@ -139,11 +131,11 @@ impl TrustedSet {
             .and_then(|()| check_version("snapshot", listed.version, receipt.version))
             .and_then(|()| self.check_expiry("snapshot", receipt.expires))
             .is_ok();
-        let Some(recalled) = Recalled::index(bytes, receipt.meta.clone()) else {
+        let Some(recalled) = TrustedSnapshot::recalled(bytes, receipt, digest) else {
             return Ok(Recall::Unknown);
         };
         self.standing = if current { Standing::Current } else { Standing::Intermediate };
-        self.snapshot = Some(Held::Recalled(recalled));
+        self.snapshot = Some(recalled);
         Ok(Recall::Known)
     }
 

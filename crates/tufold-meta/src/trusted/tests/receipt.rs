@@ -35,9 +35,18 @@ fn a_recalled_snapshot_lists_what_the_verified_one_does() {
     let repo = with_bins();
     let mut set = set_with_timestamp(&repo);
     let snapshot = repo.files["8.snapshot.json"].clone();
-    assert_eq!(set.recall_snapshot(snapshot, &receipt(&repo)).unwrap(), Recall::Known);
-    assert!(set.snapshot().is_none() && set.snapshot_request().unwrap().is_none());
-    assert_eq!(set.snapshot_receipt(), None);
+    let receipt = receipt(&repo);
+    assert_eq!(set.recall_snapshot(snapshot.clone(), &receipt).unwrap(), Recall::Known);
+    assert!(set.snapshot_request().unwrap().is_none());
+    assert_eq!(set.snapshot_receipt(), Some(receipt));
+    let mut verified = set_with_timestamp(&repo);
+    verified.update_snapshot(snapshot, Source::Fetched).unwrap();
+    let (recalled, verified) = (set.snapshot().unwrap(), verified.snapshot().unwrap());
+    assert_eq!(
+        (recalled.version(), recalled.expires(), recalled.bytes(), recalled.canonical()),
+        (verified.version(), verified.expires(), verified.bytes(), verified.canonical())
+    );
+    assert!(recalled.names().eq(verified.names()));
     let request = set.targets_request(&RoleChain::top()).unwrap();
     set.update_targets(repo.files[&request.file_name].clone()).unwrap();
     let found = TargetSearch::new("path").step(&set).unwrap();

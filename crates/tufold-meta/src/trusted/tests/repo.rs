@@ -7,8 +7,8 @@ use crate::cjson::Object;
 use crate::{
     Cache, DelegatedRole, DelegatedRoles, Delegations, Digest, Error, Hashes, Key, KeyId, MetaFile,
     Request, Role, RoleChain, RoleKeys, Root, SPEC_VERSION, Selector, SigningKey, Snapshot, Source,
-    Step, TargetFile, TargetSearch, Targets, Terminating, Time, Timestamp, TrustedSet, Version,
-    names, sign,
+    Step, TargetFile, TargetSearch, Targets, Terminating, Time, Timestamp, TrustedSet,
+    TrustedSnapshot, Version, names, sign,
 };
 
 pub(super) const NOW: &str = "2030-06-01T00:00:00Z";
@@ -306,7 +306,7 @@ impl Visit {
             "root {}, timestamp {}, snapshot {}, targets {}",
             set.root().version,
             number(set.timestamp().map(|timestamp| timestamp.version)),
-            number(set.snapshot().map(|snapshot| snapshot.version)),
+            number(set.snapshot().map(TrustedSnapshot::version)),
             number(set.targets(&RoleChain::top()).map(|targets| targets.version)),
         )
     }
