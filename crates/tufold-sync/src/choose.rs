@@ -7,7 +7,7 @@ use tufold_meta::Tally;
 
 /// A way to a document.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Way {
+pub enum Way {
     /// The whole file.
     Full,
     /// The delta from nothing.
@@ -66,9 +66,11 @@ impl Price {
 
 /// A snapshot that the reader holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct HeldSnapshot {
-    pub(crate) version: u64,
-    pub(crate) tally: Tally,
+pub struct HeldSnapshot {
+    /// Its version.
+    pub version: u64,
+    /// What it lists, in numbers.
+    pub tally: Tally,
 }
 
 impl HeldSnapshot {
@@ -106,7 +108,7 @@ impl HeldSnapshot {
 
 /// The way to a snapshot. Whoever holds none takes the delta from nothing: it is smaller than any
 /// compressed form of the whole.
-pub(crate) fn snapshot_way(
+pub fn snapshot_way(
     ladder: Ladder,
     held: Option<HeldSnapshot>,
     to: u64,
@@ -126,7 +128,7 @@ pub(crate) fn snapshot_way(
 }
 
 /// The way to a targets role, of which the reader holds a version of so many bytes.
-pub(crate) fn role_way(
+pub fn role_way(
     ladder: Ladder,
     from: u64,
     held_len_bytes: u64,
@@ -143,7 +145,7 @@ pub(crate) fn role_way(
 
 /// The way of a mirror from one snapshot to another: the bundles, or [`Way::Full`] for one document
 /// after the other. `wanted` says how many documents it lacks, if it knows.
-pub(crate) fn mirror_way(
+pub fn mirror_way(
     ladder: Ladder,
     held: HeldSnapshot,
     to: u64,

@@ -57,6 +57,7 @@ mod rebuild;
 mod transfer;
 mod visit;
 
+pub use choose::{HeldSnapshot, Way, mirror_way, role_way, snapshot_way};
 pub use client::Client;
 pub use deltas::{DeltaUse, Fallbacks};
 pub use download::Downloaded;
