@@ -183,12 +183,10 @@ impl Coder for Training {
     }
 }
 
-/// A decision whose odds are the counts seen so far, each plus one half (Krichevsky and Trofimov), held as 2n + 1.
+/// A decision whose odds are the counts seen so far, each plus one half (Krichevsky and Trofimov), held as 2n + 1: of zeros in the lower half, of ones in
+/// the upper.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Odds {
-    zeros: u32,
-    ones: u32,
-}
+pub(super) struct Odds(u64);
 
 impl Odds {
     /// Nothing seen.
@@ -196,19 +194,25 @@ impl Odds {
 
     /// A head start, in half counts.
     pub(super) const fn prior(zeros: u32, ones: u32) -> Self {
-        Self { zeros, ones }
+        Self((ones as u64) << 32 | zeros as u64)
     }
 
     #[inline]
     pub(super) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
-        let bit = coder.bit(bit, self.zeros, self.ones);
-        self.ones += u32::from(bit) * 2;
-        self.zeros += u32::from(!bit) * 2;
-        if self.zeros + self.ones >= 1 << 30 {
-            self.zeros = self.zeros / 2 + 1;
-            self.ones = self.ones / 2 + 1;
+        let [zeros, ones] = self.counts();
+        let bit = coder.bit(bit, zeros, ones);
+        self.0 += 2 << (u32::from(bit) * 32);
+        if zeros + ones >= (1 << 30) - 2 {
+            let [zeros, ones] = self.counts();
+            *self = Self::prior(zeros / 2 + 1, ones / 2 + 1);
         }
         bit
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+    fn counts(self) -> [u32; 2] {
+        [self.0 as u32, (self.0 >> 32) as u32]
     }
 }
 

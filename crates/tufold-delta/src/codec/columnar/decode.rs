@@ -7,15 +7,28 @@ use super::models::{self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Mod
 use super::neighbours::Around;
 use super::old::OldEntries;
 use super::out::Out;
-use super::scan::{self, Cursor, Leaf, Leaves, Shape};
+use super::scan::{self, Cursor, Form, Leaf, Leaves, Shape};
+use super::skeleton::Skeleton;
 use super::tally::Column;
 use super::text;
 use super::walk::{Bytes, LeafForm, MAX_DEPTH, form_of, leaf_count, record_fits};
 use super::{int, time};
 use crate::Error;
 
-const MALFORMED: Error = Error::Damaged("the prediction is not the document that it expects");
-const IMPOSSIBLE: Error = Error::Damaged("it asks for what cannot be");
+use Fault::{Impossible, Malformed};
+
+/// Why a reader stops. It is passed up in a register: this is the path that each entry takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// The prediction is not cut as it should be.
+    Malformed,
+    /// The stream asks for what cannot be.
+    Impossible,
+    /// More comes out than the delta says.
+    TooLong,
+    /// It takes more work than the payload may ask for.
+    TooMuchWork,
+}
 
 /// An entry that was passed, in the base or in the new document.
 #[derive(Clone, Debug)]
@@ -50,23 +63,37 @@ pub(super) struct Decoder<'a, C> {
     pub(super) unsorted: bool,
     /// How many new entries and symbols of strings there may be.
     pub(super) max_symbols: u64,
+    /// Of the last record, and the leaves of the one at hand.
+    pub(super) skeleton: Skeleton,
+    pub(super) leaves: Vec<Leaf>,
 }
 
 impl<'a, C: Coder> Decoder<'a, C> {
     /// Rebuilds the whole document, and gives back the coder and what was learned.
     pub(super) fn run(mut self, has_base: bool) -> Result<(Vec<u8>, C, Models), Error> {
-        if has_base {
-            let end = self.value(ROOT, Template::Old(0), 0)?;
-            if end != self.base.len() {
-                return Err(MALFORMED);
-            }
-        } else {
-            self.value(ROOT, Template::None, 0)?;
-        }
+        self.document(has_base).map_err(|fault| match fault {
+            Malformed => Error::Damaged("the prediction is not the document that it expects"),
+            Impossible => Error::Damaged("it asks for what cannot be"),
+            Fault::TooLong => Error::Damaged("the result is longer than it should be"),
+            Fault::TooMuchWork => Error::TooLarge {
+                what: "the work",
+                len: self.models.symbols,
+                limit: self.max_symbols,
+            },
+        })?;
         if !self.raw.is_empty() {
             return Err(Error::Damaged("raw bytes are left over"));
         }
-        Ok((self.out.finish()?, self.reader, self.models))
+        Ok((self.out.finish(), self.reader, self.models))
+    }
+
+    fn document(&mut self, has_base: bool) -> Result<(), Fault> {
+        let template = if has_base { Template::Old(0) } else { Template::None };
+        let end = self.value(ROOT, template, 0)?;
+        if has_base && end != self.base.len() {
+            return Err(Malformed);
+        }
+        self.out.settle()
     }
 
     #[inline]
@@ -80,7 +107,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
         class: Class,
         template: Template<'_>,
         depth: usize,
-    ) -> Result<usize, Error> {
+    ) -> Result<usize, Fault> {
         let base = self.base;
         let old = match template {
             Template::Old(at) => base.get(at..),
@@ -92,19 +119,19 @@ impl<'a, C: Coder> Decoder<'a, C> {
         let kind = self
             .models
             .kind(&mut self.reader, class, leaves, old.is_some(), Kind::Literal)
-            .ok_or(IMPOSSIBLE)?;
+            .ok_or(Impossible)?;
         match (kind, template) {
             (Kind::Record(mask, form), Template::Old(at)) => {
                 self.record(class, &base[at..], Some(at), (mask, form))
             }
             (Kind::Record(mask, form), _) => {
-                self.record(class, old.ok_or(IMPOSSIBLE)?, None, (mask, form))
+                self.record(class, old.ok_or(Impossible)?, None, (mask, form))
             }
-            (Kind::Merge, _) if depth >= MAX_DEPTH => Err(IMPOSSIBLE),
+            (Kind::Merge, _) if depth >= MAX_DEPTH => Err(Impossible),
             (Kind::Merge, Template::Old(at)) => self.merge(class, at, depth),
             (Kind::Merge, _) => self.build(class, depth),
             (Kind::Literal, Template::Old(at)) => {
-                let end = scan::value_end(base, at).ok_or(MALFORMED)?;
+                let end = scan::value_end(base, at).ok_or(Malformed)?;
                 self.enter(Column::Literals(class));
                 self.string(class, Some(LITERAL), Some(&base[at..end]), None)?;
                 Ok(end)
@@ -124,11 +151,40 @@ impl<'a, C: Coder> Decoder<'a, C> {
         class: Class,
         old: &[u8],
         origin: Option<usize>,
+        (mut mask, form): (u32, models::Leaves),
+    ) -> Result<usize, Fault> {
+        let mut leaves = std::mem::take(&mut self.leaves);
+        let Some(end) = self.skeleton.cut(old, &mut leaves) else {
+            return self.long_record(class, old, origin, (mask, form));
+        };
+        let mut copied = 0;
+        while mask != 0 {
+            // A mask has 16 bits.
+            let index = mask.trailing_zeros() & 31;
+            mask &= mask - 1;
+            let Some(leaf) = leaves.get(index as usize) else { break };
+            let index = index as u8;
+            self.piece(old, origin, copied..leaf.range.start)?;
+            self.leaf((class, index), old, leaf, form)?;
+            copied = leaf.range.end;
+        }
+        self.leaves = leaves;
+        self.piece(old, origin, copied..end)?;
+        Ok(origin.unwrap_or(0) + end)
+    }
+
+    /// As `record`, for what has more leaves than a record that is told anew.
+    #[cold]
+    fn long_record(
+        &mut self,
+        class: Class,
+        old: &[u8],
+        origin: Option<usize>,
         (mask, form): (u32, models::Leaves),
-    ) -> Result<usize, Error> {
+    ) -> Result<usize, Fault> {
         let mut leaves = Leaves::new(old, 0);
         let (mut copied, mut index) = (0, 0_u8);
-        while let Some(leaf) = leaves.next().ok_or(MALFORMED)? {
+        while let Some(leaf) = leaves.next().ok_or(Malformed)? {
             if usize::from(index) < MAX_LEAVES && mask >> index & 1 == 1 {
                 self.piece(old, origin, copied..leaf.range.start)?;
                 self.leaf((class, index), old, &leaf, form)?;
@@ -147,7 +203,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
         old: &[u8],
         origin: Option<usize>,
         range: Range<usize>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         match origin {
             Some(origin) => self.out.copy(origin + range.start..origin + range.end),
             None => self.out.push(&old[range]),
@@ -161,9 +217,12 @@ impl<'a, C: Coder> Decoder<'a, C> {
         record: &[u8],
         place: &Leaf,
         leaves: models::Leaves,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         let old = Bytes::new(record, place);
-        let mut form = form_of(&old);
+        let mut form = match place.form {
+            Form::Hex => LeafForm::Hex(place.range.len()),
+            Form::Number | Form::Text => form_of(&old),
+        };
         if form != LeafForm::Text && leaves == models::Leaves::Mixed {
             self.enter(Column::Kinds(class));
             if !self.models.regular(&mut self.reader, class, leaf, true) {
@@ -176,20 +235,20 @@ impl<'a, C: Coder> Decoder<'a, C> {
                 let value =
                     self.models.integer(&mut self.reader, (class, leaf, Unit::One), template, 0);
                 if !(-int::MAX..=int::MAX).contains(&value) {
-                    return Err(IMPOSSIBLE);
+                    return Err(Impossible);
                 }
                 self.out.write(|bytes| int::write(bytes, value))
             }
             LeafForm::Time(template) => {
                 let value =
                     self.models.integer(&mut self.reader, (class, leaf, Unit::Second), template, 0);
-                self.out.write(|bytes| time::write(bytes, value))?.ok_or(IMPOSSIBLE)
+                self.out.write(|bytes| time::write(bytes, value))?.ok_or(Impossible)
             }
             LeafForm::Hex(len) => {
-                let (digits, rest) = self.raw.split_at_checked(len / 2).ok_or(IMPOSSIBLE)?;
+                let (digits, rest) = self.raw.split_at_checked(len / 2).ok_or(Impossible)?;
                 self.raw = rest;
                 if len > self.out.room() {
-                    return Err(IMPOSSIBLE);
+                    return Err(Impossible);
                 }
                 self.out.write(|bytes| text::write_hex(bytes, digits))
             }
@@ -204,7 +263,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
         leaf: Option<u8>,
         low: Option<&[u8]>,
         high: Option<&[u8]>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         if let Some(low) = low
             && let Some(next) = self.models.successor(class, leaf, low)
             && self.models.is_next(&mut self.reader, class, leaf, false)
@@ -212,8 +271,8 @@ impl<'a, C: Coder> Decoder<'a, C> {
             return self.out.push(&next);
         }
         if let Some(len) = self.models.raw(&mut self.reader, class, leaf, None) {
-            let len = usize::try_from(len).map_err(|_| IMPOSSIBLE)?;
-            let (bytes, rest) = self.raw.split_at_checked(len).ok_or(IMPOSSIBLE)?;
+            let len = usize::try_from(len).map_err(|_| Impossible)?;
+            let (bytes, rest) = self.raw.split_at_checked(len).ok_or(Impossible)?;
             self.raw = rest;
             return self.finish_string(class, leaf, low, bytes);
         }
@@ -223,10 +282,10 @@ impl<'a, C: Coder> Decoder<'a, C> {
         let symbols = self
             .models
             .text(&mut self.reader, class, leaf, around.neighbours(), &[], room)
-            .ok_or(IMPOSSIBLE)?;
+            .ok_or(Impossible)?;
         self.check_work()?;
         let mut bytes = Vec::new();
-        text::join(&symbols, &mut self.raw, &mut bytes).ok_or(IMPOSSIBLE)?;
+        text::join(&symbols, &mut self.raw, &mut bytes).ok_or(Impossible)?;
         self.finish_string(class, leaf, low, &bytes)
     }
 
@@ -236,26 +295,22 @@ impl<'a, C: Coder> Decoder<'a, C> {
         leaf: Option<u8>,
         low: Option<&[u8]>,
         bytes: &[u8],
-    ) -> Result<(), Error> {
+    ) -> Result<(), Fault> {
         if let Some(low) = low {
             self.models.learn_stride(class, leaf, low, bytes);
         }
         self.out.push(bytes)
     }
 
-    fn check_work(&self) -> Result<(), Error> {
+    fn check_work(&self) -> Result<(), Fault> {
         if self.models.symbols > self.max_symbols {
-            return Err(Error::TooLarge {
-                what: "the work",
-                len: self.models.symbols,
-                limit: self.max_symbols,
-            });
+            return Err(Fault::TooMuchWork);
         }
         Ok(())
     }
 
     /// Writes an object or array from nothing.
-    fn build(&mut self, class: Class, depth: usize) -> Result<usize, Error> {
+    fn build(&mut self, class: Class, depth: usize) -> Result<usize, Fault> {
         self.enter(Column::Kinds(class));
         let array = self.models.array(&mut self.reader, class, false);
         let shape = if array { Shape::Array } else { Shape::Object };
@@ -270,16 +325,16 @@ impl<'a, C: Coder> Decoder<'a, C> {
     }
 
     /// Writes an object or array entry by entry along the old one that begins at `at`; returns its end.
-    fn merge(&mut self, class: Class, at: usize, depth: usize) -> Result<usize, Error> {
+    fn merge(&mut self, class: Class, at: usize, depth: usize) -> Result<usize, Fault> {
         let base = self.base;
-        let mut cursor = Cursor::new(base, at).ok_or(MALFORMED)?;
+        let mut cursor = Cursor::new(base, at).ok_or(Malformed)?;
         self.enter(Column::Kinds(class));
         let uniform = self.models.uniform(&mut self.reader, class, false);
         self.out.copy(at..at + 1)?;
         let mut level = Level::new(class, cursor.shape(), uniform, depth);
         level.old = Some(cursor.clone());
         loop {
-            let Some(entry) = cursor.peek().ok_or(MALFORMED)? else {
+            let Some(entry) = cursor.peek().ok_or(Malformed)? else {
                 if self.event_at_end(class) == Event::Insert {
                     self.insert(&mut level, None)?;
                     continue;
@@ -291,7 +346,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
             // Measured once, however many new entries come before it.
             let (mut end, mut size) = (None, 0);
             if uniform && self.models.context.size {
-                let found = scan::value_end(base, entry.value).ok_or(MALFORMED)?;
+                let found = scan::value_end(base, entry.value).ok_or(Malformed)?;
                 size = scan::size_of_last_integer(base, found);
                 end = Some(found);
             }
@@ -318,7 +373,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
                 let child = level.children.of(&mut self.models, &base[entry.key.clone()], event);
                 self.value(child, Template::Old(entry.value), depth + 1)?
             } else {
-                let end = end.or_else(|| scan::value_end(base, entry.value)).ok_or(MALFORMED)?;
+                let end = end.or_else(|| scan::value_end(base, entry.value)).ok_or(Malformed)?;
                 if event == Event::Same {
                     self.out.copy(entry.value..end)?;
                 }
@@ -338,7 +393,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
     }
 
     /// Writes a new entry; `high` is the next old key.
-    fn insert(&mut self, level: &mut Level<'a>, high: Option<Range<usize>>) -> Result<(), Error> {
+    fn insert(&mut self, level: &mut Level<'a>, high: Option<Range<usize>>) -> Result<(), Fault> {
         self.check_work()?;
         if level.written > 0 {
             self.out.push(b",")?;
@@ -373,7 +428,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
 
     /// Copies of the key and, where it may serve as a template, of the value of the entry passed last.
     #[expect(clippy::type_complexity, reason = "a key and a value, taken apart at once")]
-    fn passed(&mut self, level: &Level<'_>) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
+    fn passed(&mut self, level: &Level<'_>) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Fault> {
         let Some(Passed { place, key, value }) = level.last.clone() else {
             return Ok((None, None));
         };
@@ -385,13 +440,13 @@ impl<'a, C: Coder> Decoder<'a, C> {
     }
 
     /// Learns old entries before a new one.
-    fn learn(&mut self, level: &mut Level<'a>) -> Result<(), Error> {
+    fn learn(&mut self, level: &mut Level<'a>) -> Result<(), Fault> {
         let Some(cursor) = &level.old else { return Ok(()) };
         let old = match &mut level.old_entries {
             Some(old) => old,
             None => {
                 let child = level.children.of(&mut self.models, &[], Event::Insert);
-                let old = OldEntries::new(cursor.clone(), child).ok_or(MALFORMED)?;
+                let old = OldEntries::new(cursor.clone(), child).ok_or(Malformed)?;
                 level.old_entries.insert(old)
             }
         };

@@ -13,6 +13,7 @@ mod neighbours;
 mod old;
 mod out;
 mod scan;
+mod skeleton;
 mod tally;
 mod text;
 mod time;
@@ -23,6 +24,7 @@ use coder::{Coder, Reader};
 use decode::Decoder;
 use models::{Context, Models};
 use out::Out;
+use skeleton::Skeleton;
 use tally::Tally;
 use text::Room;
 
@@ -163,6 +165,8 @@ impl<'p> Parts<'p> {
             out: Out::new(base, result_len),
             unsorted: self.unsorted,
             max_symbols: self.max_symbols,
+            skeleton: Skeleton::default(),
+            leaves: Vec::new(),
         }
     }
 }

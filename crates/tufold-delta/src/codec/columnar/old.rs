@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::models::{Class, Unit};
 use super::scan::Cursor;
 use super::text::Room;
-use super::walk::{Bytes, LeafForm, form_of, record};
+use super::walk::{Bytes, LeafForm, Records, form_of};
 use super::{int, time};
 
 /// Keys learned on either side of each new one after the first.
@@ -89,14 +89,15 @@ impl<'a> Window<'_, 'a> {
     /// Calls `learn` with each integer and time in which a value differs from the one before, if it differs in
     /// nothing but leaves: the leaf, its unit, the value before and the value.
     pub(super) fn for_each_number(&self, mut learn: impl FnMut(u8, Unit, i64, i64)) {
-        let mut pairs = Vec::new();
+        let mut records = Records::default();
         let from = self.range.start.saturating_sub(1);
         for two in self.entries[from..self.range.end].windows(2) {
             let (old, new) = (two[0].1, two[1].1);
-            if record(old, new, &mut pairs).is_none() {
+            if records.compare(old, new).is_none() {
                 continue;
             }
-            for (leaf, (old, new)) in (0..).zip(&pairs).filter(|(_, (old, new))| old != new) {
+            for (leaf, (old, new)) in (0..).zip(&records.pairs).filter(|(_, (old, new))| old != new)
+            {
                 let (unit, template, value) = match (form_of(old), new) {
                     (LeafForm::Integer(old), Bytes::Number(new)) => {
                         (Unit::One, old, int::parse(new))

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::Error;
+use super::decode::Fault;
 
 /// Never grows past `limit`.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl<'a> Out<'a> {
 
     /// Appends a piece of the base.
     #[inline]
-    pub(super) fn copy(&mut self, piece: Range<usize>) -> Result<(), Error> {
+    pub(super) fn copy(&mut self, piece: Range<usize>) -> Result<(), Fault> {
         if self.pending.end == piece.start {
             self.pending.end = piece.end;
             return Ok(());
@@ -42,7 +42,7 @@ impl<'a> Out<'a> {
 
     /// Appends new bytes.
     #[inline]
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.settle()?;
         self.check(bytes.len())?;
         self.bytes.extend_from_slice(bytes);
@@ -51,7 +51,7 @@ impl<'a> Out<'a> {
 
     /// Lets `write` append a few bytes.
     #[inline]
-    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Error> {
+    pub(super) fn write<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> Result<T, Fault> {
         self.settle()?;
         let result = write(&mut self.bytes);
         self.check(0)?;
@@ -59,18 +59,19 @@ impl<'a> Out<'a> {
     }
 
     /// All that was written up to now.
-    pub(super) fn written(&mut self) -> Result<&[u8], Error> {
+    pub(super) fn written(&mut self) -> Result<&[u8], Fault> {
         self.settle()?;
         Ok(&self.bytes)
     }
 
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, Error> {
-        self.settle()?;
-        Ok(self.bytes)
+    /// All of it, once nothing is to be settled.
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.bytes
     }
 
+    /// Appends the piece of the base that was put off.
     #[inline]
-    fn settle(&mut self) -> Result<(), Error> {
+    pub(super) fn settle(&mut self) -> Result<(), Fault> {
         if !self.pending.is_empty() {
             self.check(0)?;
             self.bytes.extend_from_slice(&self.base[self.pending.clone()]);
@@ -80,9 +81,9 @@ impl<'a> Out<'a> {
     }
 
     #[inline]
-    fn check(&self, more: usize) -> Result<(), Error> {
+    fn check(&self, more: usize) -> Result<(), Fault> {
         if self.len() + more > self.limit {
-            return Err(Error::Damaged("the result is longer than it should be"));
+            return Err(Fault::TooLong);
         }
         Ok(())
     }

@@ -85,8 +85,23 @@ pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
 /// Length of the number, `true`, `false` or `null` at the start; anything made of the same bytes passes.
 #[inline]
 fn scalar_len(text: &[u8]) -> usize {
-    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.');
-    text.iter().position(|b| !part(b)).unwrap_or(text.len())
+    text.iter().position(|&b| !IN_SCALAR[usize::from(b)]).unwrap_or(text.len())
+}
+
+const IN_SCALAR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+        byte += 1;
+    }
+    table
+};
+
+/// Length of the leaf at the start if it is a number.
+#[inline]
+pub(super) fn number_len(text: &[u8]) -> Option<usize> {
+    matches!(text.first()?, b'-' | b'0'..=b'9').then(|| scalar_len(text))
 }
 
 /// One entry of an object (with a key) or of an array (without).
@@ -228,6 +243,8 @@ pub(super) struct Leaf {
 pub(super) enum Form {
     Number,
     Text,
+    /// A string that is known to be hex: an even number of digits, at least eight. `Leaves` does not look for them.
+    Hex,
 }
 
 /// Walks a record's bytes from leaf to leaf. All between the leaves is skeleton.

@@ -68,8 +68,14 @@ pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Whether all of a string is lower-case hex digits.
+#[inline]
 pub(super) fn is_hex(text: &[u8]) -> bool {
     text.iter().fold(true, |all, &b| all & (b.wrapping_sub(b'0') < 10 || b.wrapping_sub(b'a') < 6))
+}
+
+/// Whether a string counts as hex and not as text.
+pub(super) fn is_hex_leaf(text: &[u8]) -> bool {
+    text.len() >= 8 && text.len() % 2 == 0 && is_hex(text)
 }
 
 /// Appends bytes as lower-case hex.

@@ -5,6 +5,7 @@ use super::models::{self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Mod
 use super::neighbours::Around;
 use super::old::OldEntries;
 use super::scan::{self, Cursor, Form, Leaves, Shape};
+use super::skeleton::Skeleton;
 use super::text;
 use super::time;
 
@@ -98,7 +99,7 @@ pub(super) fn walk<'a>(
     new: &'a [u8],
     models: &mut Models,
 ) -> Option<Walk<'a>> {
-    let mut walker = Walker { models, walk: Walk::default(), pairs: Vec::new() };
+    let mut walker = Walker { models, walk: Walk::default(), records: Records::default() };
     let new_end = walker.value(ROOT, base, new, 0)?;
     let whole = new_end == new.len() && base.is_none_or(|b| scan::value_end(b, 0) == Some(b.len()));
     whole.then_some(walker.walk)
@@ -108,8 +109,7 @@ struct Walker<'a, 'm> {
     /// Only for the numbering of classes.
     models: &'m mut Models,
     walk: Walk<'a>,
-    /// The leaves of the record at hand.
-    pairs: Vec<(Bytes<'a>, Bytes<'a>)>,
+    records: Records<'a>,
 }
 
 impl<'a> Walker<'a, '_> {
@@ -122,9 +122,9 @@ impl<'a> Walker<'a, '_> {
         depth: usize,
     ) -> Option<usize> {
         if let Some(template) = template
-            && let Some(end) = record(template, new, &mut self.pairs)
+            && let Some(end) = self.records.compare(template, new)
         {
-            let pairs = std::mem::take(&mut self.pairs);
+            let pairs = std::mem::take(&mut self.records.pairs);
             let differ = |(old, new): &(Bytes<'a>, Bytes<'a>)| old != new;
             let mask = pairs
                 .iter()
@@ -141,7 +141,7 @@ impl<'a> Walker<'a, '_> {
             if irregular && let Some(Op::Kind { kind, .. }) = self.walk.ops.get_mut(kind_at) {
                 *kind = Kind::Record(mask, models::Leaves::Mixed);
             }
-            self.pairs = pairs;
+            self.records.pairs = pairs;
             return Some(end);
         }
         let told = template.map(|_| 0);
@@ -341,7 +341,7 @@ impl<'a> Walker<'a, '_> {
         depth: usize,
     ) -> Option<usize> {
         let Some(template) = template else { return self.value(class, None, new, depth + 1) };
-        if record(template, new, &mut self.pairs).is_some() {
+        if self.records.compare(template, new).is_some() {
             return self.value(class, Some(template), new, depth + 1);
         }
         // The reader has the template and must be told that it does not serve.
@@ -383,7 +383,7 @@ impl<'a> Bytes<'a> {
     pub(super) fn new(text: &'a [u8], leaf: &scan::Leaf) -> Self {
         match leaf.form {
             Form::Number => Self::Number(&text[leaf.range.clone()]),
-            Form::Text => Self::Text(&text[leaf.range.clone()]),
+            Form::Text | Form::Hex => Self::Text(&text[leaf.range.clone()]),
         }
     }
 
@@ -408,7 +408,7 @@ pub(super) fn form_of(leaf: &Bytes<'_>) -> LeafForm {
     match leaf {
         Bytes::Number(text) => int::parse(text).map_or(LeafForm::Text, LeafForm::Integer),
         Bytes::Text(text) => {
-            if text.len() >= 8 && text.len() % 2 == 0 && text::is_hex(text) {
+            if text::is_hex_leaf(text) {
                 LeafForm::Hex(text.len())
             } else {
                 time::parse(text).map_or(LeafForm::Text, LeafForm::Time)
@@ -435,34 +435,45 @@ pub(super) fn record_fits(template: &[u8]) -> bool {
     template.len() <= 4_096 && leaf_count(template).is_some()
 }
 
-/// The leaves of two values that are the same but for those, and where the new value ends.
-pub(super) fn record<'a>(
-    old: &'a [u8],
-    new: &'a [u8],
-    pairs: &mut Vec<(Bytes<'a>, Bytes<'a>)>,
-) -> Option<usize> {
-    let (mut old_leaves, mut new_leaves) = (Leaves::new(old, 0), Leaves::new(new, 0));
-    let (mut old_at, mut new_at) = (0, 0);
-    pairs.clear();
-    loop {
-        let (old_leaf, new_leaf) = (old_leaves.next()?, new_leaves.next()?);
-        match (old_leaf, new_leaf) {
-            (Some(o), Some(n)) => {
-                if pairs.len() == MAX_LEAVES
-                    || o.form != n.form
-                    || old[old_at..o.range.start] != new[new_at..n.range.start]
-                {
-                    return None;
-                }
-                (old_at, new_at) = (o.range.end, n.range.end);
-                pairs.push((Bytes::new(old, &o), Bytes::new(new, &n)));
-            }
-            (None, None) => {
-                let (old_end, new_end) = (old_leaves.position(), new_leaves.position());
-                return (old[old_at..old_end] == new[new_at..new_end]).then_some(new_end);
-            }
-            _ => return None,
-        }
+/// Compares values that are the same but for their leaves.
+#[derive(Debug, Default)]
+pub(super) struct Records<'a> {
+    /// The leaves of the two that were compared last.
+    pub(super) pairs: Vec<(Bytes<'a>, Bytes<'a>)>,
+    skeleton: Skeleton,
+    old_leaves: Vec<scan::Leaf>,
+    new_leaves: Vec<scan::Leaf>,
+}
+
+impl<'a> Records<'a> {
+    /// Where the new value ends; `None` if the two differ in more than at most 16 leaves. Fills `pairs`.
+    pub(super) fn compare(&mut self, old: &'a [u8], new: &'a [u8]) -> Option<usize> {
+        self.pairs.clear();
+        let old_end = self.skeleton.cut(old, &mut self.old_leaves)?;
+        let new_end = if self.skeleton.is_kept() {
+            self.skeleton.fit(new, &mut self.new_leaves)?
+        } else {
+            let mut other = Skeleton::default();
+            let new_end = other.cut(new, &mut self.new_leaves)?;
+            self.same_between((old, old_end), (new, new_end)).then_some(new_end)?
+        };
+        let pairs = self.old_leaves.iter().zip(&self.new_leaves);
+        self.pairs.extend(pairs.map(|(o, n)| (Bytes::new(old, o), Bytes::new(new, n))));
+        Some(new_end)
+    }
+
+    /// Whether all that stands between the leaves is the same.
+    fn same_between(&self, (old, old_end): (&[u8], usize), (new, new_end): (&[u8], usize)) -> bool {
+        let (mut old_at, mut new_at) = (0, 0);
+        let mut same = |o: &scan::Leaf, n: &scan::Leaf| {
+            let same = (o.form == Form::Number) == (n.form == Form::Number)
+                && old[old_at..o.range.start] == new[new_at..n.range.start];
+            (old_at, new_at) = (o.range.end, n.range.end);
+            same
+        };
+        self.old_leaves.len() == self.new_leaves.len()
+            && self.old_leaves.iter().zip(&self.new_leaves).all(|(o, n)| same(o, n))
+            && old[old_at..old_end] == new[new_at..new_end]
     }
 }
 
