@@ -17,9 +17,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::activity::{Activity, Verdict, Watched};
+use crate::activity::{Activity, InFlight, Verdict, Watched};
 use crate::body::Body;
-use crate::respond::Responder;
+use crate::pages::Pages;
+use crate::respond::{Counts, Responder};
 use crate::{Limits, Tls};
 
 /// What an HTTP/1.1 connection buffers each way; also what an HTTP/2 stream does.
@@ -27,11 +28,41 @@ const BUFFER_LEN_BYTES: usize = 32 << 10;
 
 /// What connections share.
 pub(crate) struct Shared {
-    pub(crate) responder: Responder,
+    pub(crate) source: Source,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
     /// Connections that were closed because they took too little.
     pub(crate) cut: AtomicU64,
+}
+
+/// What is served.
+pub(crate) enum Source {
+    Files(Responder),
+    Pages(Pages),
+}
+
+impl Source {
+    async fn respond(&self, request: &Request<Incoming>, in_flight: InFlight) -> Response<Body> {
+        match self {
+            Self::Files(files) => files.respond(request, in_flight).await,
+            Self::Pages(pages) => pages.respond(request, in_flight).await,
+        }
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        match self {
+            Self::Files(files) => &files.counts,
+            Self::Pages(pages) => &pages.counts,
+        }
+    }
+
+    /// Compressed forms that were computed.
+    pub(crate) fn computed(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.computed(),
+            Self::Pages(_) => 0,
+        }
+    }
 }
 
 /// A connection that can be asked to end.
@@ -104,7 +135,7 @@ fn service(
     let (shared, activity) = (shared.clone(), activity.clone());
     service_fn(move |request: Request<Incoming>| {
         let (shared, in_flight) = (shared.clone(), activity.begin());
-        async move { Ok(shared.responder.respond(&request, in_flight).await) }
+        async move { Ok(shared.source.respond(&request, in_flight).await) }
     })
 }
 

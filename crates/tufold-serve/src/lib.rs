@@ -41,6 +41,7 @@ mod connection;
 mod dictionary;
 mod error;
 mod limits;
+mod pages;
 mod path;
 mod respond;
 mod server;
@@ -49,5 +50,6 @@ mod tls;
 
 pub use error::Error;
 pub use limits::Limits;
+pub use pages::{MakePage, Page};
 pub use server::{Served, Server, StopHandle};
 pub use tls::Tls;

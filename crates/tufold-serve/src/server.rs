@@ -11,10 +11,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tufold_store::DirectoryStore;
 
-use crate::connection::{Shared, serve};
+use crate::connection::{Shared, Source, serve};
+use crate::pages::Pages;
 use crate::respond::Responder;
 use crate::shelf::Shelf;
-use crate::{Error, Limits, Tls};
+use crate::{Error, Limits, MakePage, Tls};
 
 /// What the system buffers for one connection; a reader that stalls costs no more than that.
 const SEND_BUFFER_LEN_BYTES: u32 = 256 << 10;
@@ -65,9 +66,27 @@ impl Server {
         root: &Path,
         address: &str,
         tls: Option<Tls>,
-        mut limits: Limits,
+        limits: Limits,
     ) -> Result<Self, Error> {
         let store = DirectoryStore::open(root)?;
+        let files = Responder::new(Shelf::new(store, limits.cache_bytes), &limits);
+        Self::of(Source::Files(files), address, tls, limits)
+    }
+
+    /// Listens as [`Server::bind`] does, for requests of pages that `make` makes. Two are made at once.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] and [`Error::Threads`].
+    pub fn bind_pages(make: Arc<MakePage>, address: &str, limits: Limits) -> Result<Self, Error> {
+        Self::of(Source::Pages(Pages::new(make, &limits)), address, None, limits)
+    }
+
+    fn of(
+        source: Source,
+        address: &str,
+        tls: Option<Tls>,
+        mut limits: Limits,
+    ) -> Result<Self, Error> {
         limits.max_connections = limits.max_connections.clamp(1, max_connections(&limits));
         let failed = |source| Error::Listen { address: address.to_owned(), source };
         let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(64).build();
@@ -77,12 +96,7 @@ impl Server {
         let listener = listen(&addresses).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         drop(entered);
-        let shared = Shared {
-            responder: Responder::new(Shelf::new(store, limits.cache_bytes), &limits),
-            limits,
-            tls,
-            cut: AtomicU64::new(0),
-        };
+        let shared = Shared { source, limits, tls, cut: AtomicU64::new(0) };
         let stop = StopHandle(Arc::new(watch::Sender::new(false)));
         Ok(Self { runtime, listener, address, shared: Arc::new(shared), stop })
     }
@@ -102,14 +116,14 @@ impl Server {
         let Self { runtime, listener, shared, stop, .. } = self;
         let connections = runtime.block_on(accept(listener, &shared, &stop));
         runtime.shutdown_background();
-        let counts = &shared.responder.counts;
+        let counts = shared.source.counts();
         Served {
             connections,
             requests: counts.requests.load(Relaxed),
             not_found: counts.not_found.load(Relaxed),
             failed: counts.failed.load(Relaxed),
             with_dictionary: counts.with_dictionary.load(Relaxed),
-            computed: shared.responder.computed(),
+            computed: shared.source.computed(),
             body_bytes: counts.body_bytes.load(Relaxed),
             slow_readers: shared.cut.load(Relaxed),
         }
