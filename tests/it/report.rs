@@ -206,6 +206,7 @@ fn explorer() -> Explorer {
         start,
         step,
         log,
+        choices: Vec::new(),
     };
     Explorer {
         title: "Explore".to_owned(),

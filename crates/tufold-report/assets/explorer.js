@@ -34,7 +34,7 @@ async function ask() {
     for (const { slider, input } of inputs) {
         const value = valueAt(slider, Number(input.value));
         query.set(slider.name, String(value));
-        const text = short(value, slider.unit);
+        const text = slider.choices[value] ?? short(value, slider.unit);
         input.setAttribute("aria-valuetext", text);
         input.parentElement.querySelector("output").textContent = text;
     }

@@ -42,6 +42,16 @@ pub struct Slider {
     pub step: f64,
     /// Whether equal distances are equal factors.
     pub log: bool,
+    /// What whole numbers from 0 on stand for, if they are names.
+    pub choices: Vec<String>,
+}
+
+impl Slider {
+    /// What the reader sees at first.
+    fn start_text(&self) -> String {
+        let at = self.choices.iter().enumerate().find(|(at, _)| *at as f64 == self.start);
+        at.map_or_else(|| self.unit.short(self.start), |(_, name)| name.clone())
+    }
 }
 
 impl Explorer {
@@ -68,7 +78,7 @@ impl Explorer {
                         p {
                             label for=(slider.name) { (slider.label) }
                             " "
-                            output for=(slider.name) { (slider.unit.short(slider.start)) }
+                            output for=(slider.name) { (slider.start_text()) }
                             input id=(slider.name) name=(slider.name) type="range";
                         }
                     }
