@@ -33,6 +33,16 @@ pub enum Error {
         /// The names that there are.
         known: String,
     },
+    /// An explorer was asked for what no slider has.
+    #[error("{name} is {value:?}, not {expected}")]
+    Query {
+        /// The name in the query.
+        name: String,
+        /// Its value.
+        value: String,
+        /// What would do.
+        expected: String,
+    },
     /// No layout is written so.
     #[error("`{text}` is no layout: {problem}")]
     Layout {

@@ -8,6 +8,7 @@
 mod census;
 mod cost;
 mod error;
+mod explore;
 mod fit;
 mod grid;
 mod layout;
@@ -17,9 +18,11 @@ mod plan;
 mod predict;
 mod rates;
 mod replay;
+mod report;
 mod scenario;
 mod shape;
 pub mod sizes;
+mod survey;
 mod tail;
 mod trace;
 mod workload;
@@ -28,6 +31,7 @@ pub use cost::{
     ClientCost, Costs, EgressCost, Provenance, PublisherCost, Refusal, Row, StorageCost, Transfer,
 };
 pub use error::Error;
+pub use explore::Explore;
 pub use fit::{Fit, fit};
 pub use grid::{Agreement, Deviation, Event, Grid, Growth, grow, summary};
 pub use layout::{Bins, Form, LayoutSpec, Snapshots};
@@ -39,10 +43,14 @@ pub use rates::{Curve, DeltaRates, GzipRates, Rates, measure as measure_rates};
 pub use replay::{
     Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_trace,
 };
+pub use report::{Run, report};
 pub use scenario::{
     Client, ClientKind, DAY_S, Expiry, Figure, Index, Paths, Publishing, Replay, Scenario,
     names as scenario_names,
 };
 pub use shape::Template;
+pub use survey::{
+    BinsCost, CodecCost, Design, GapCost, LadderCost, MonthCost, Survey, User, survey,
+};
 pub use trace::{Lists, Synthetic, Trace, dependencies};
 pub use workload::Experiment;

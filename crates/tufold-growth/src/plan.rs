@@ -175,7 +175,7 @@ pub fn bins_for(targets: u64, form: Form) -> Result<u64, Error> {
 }
 
 /// The scenario as it was when its history began, and that history.
-fn today(scenario: &Scenario) -> (Scenario, Experiment) {
+pub(crate) fn today(scenario: &Scenario) -> (Scenario, Experiment) {
     let interval_s = scenario.publish.interval_s.value;
     let publishes = (HISTORY_DAYS * DAY_S / interval_s).max(1);
     let experiment = Experiment { interval_s, publishes };

@@ -1,0 +1,113 @@
+//! Ladder policies over gaps: replayed at the smallest size, predicted there and at the largest that is replayed.
+
+use tufold_delta::Ladder;
+
+use super::{LadderCost, SUCCINCT};
+use crate::Error;
+use crate::cost::{Costs, Provenance};
+use crate::grid::{Event, Grid};
+use crate::layout::LayoutSpec;
+use crate::plan::cheapest_bits;
+use crate::predict::Predictor;
+use crate::rates::Rates;
+use crate::replay::replay;
+use crate::scenario::{Client, ClientKind, Figure, Scenario};
+use crate::workload::Experiment;
+
+/// Each policy once.
+const POLICIES: [&str; 5] = ["pow2:1024", "climb:1024", "chain:1024", "direct:30", "tiered:1024"];
+
+/// A publish an hour.
+const INTERVAL_S: u64 = 3_600;
+
+/// Publishes of a replay; gaps are powers of two up to as many.
+const PUBLISHES: u64 = 33;
+
+/// How far predictions go.
+const LONGEST_GAP: u64 = 2_048;
+
+/// How many replays there will be.
+pub(super) fn replays(replayed: &[u64]) -> u64 {
+    if replayed.is_empty() { 0 } else { POLICIES.len() as u64 }
+}
+
+pub(super) fn costs(
+    scenario: &Scenario,
+    rates: &Rates,
+    grid: &Grid,
+    replayed: &[u64],
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Vec<LadderCost>, Error> {
+    let mut rows = Vec::new();
+    let short = |base: &Scenario| (with_gaps(base, 32), PUBLISHES);
+    let long = |base: &Scenario| (with_gaps(base, LONGEST_GAP), LONGEST_GAP + 1);
+    let smallest = scenario.scaled(grid.from);
+    let layout = {
+        let (begin, publishes) = short(&smallest);
+        let experiment = Experiment { interval_s: INTERVAL_S, publishes };
+        let predictor = Predictor::new(&begin, experiment, rates.clone(), grid.options.ladder)?;
+        SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?)
+    };
+    for policy in POLICIES {
+        let ladder: Ladder = policy.parse().map_err(|_| Error::Nothing(policy.to_owned()))?;
+        if replayed.contains(&grid.from) {
+            let (mut hourly, publishes) = short(&smallest);
+            hourly.replay.interval_s.value = INTERVAL_S;
+            hourly.replay.publishes.value = publishes;
+            let options = crate::replay::ReplayOptions { ladder, ..grid.options };
+            let name = format!("ladder {policy}, {} targets", grid.from);
+            let step = |at, of| progress(Event::Publish(name.clone(), at, of));
+            let replayed = replay(&hourly, layout, options, &grid.work, &step)?;
+            progress(Event::Cell);
+            add(&mut rows, ladder, layout, grid.from, Provenance::Measured, &replayed.costs);
+        }
+        let (begin, publishes) = long(&smallest);
+        let experiment = Experiment { interval_s: INTERVAL_S, publishes };
+        let predictor = Predictor::new(&begin, experiment, rates.clone(), ladder)?;
+        let costs = predictor.predict(layout)?;
+        add(&mut rows, ladder, layout, grid.from, Provenance::Predicted, &costs);
+    }
+    Ok(rows)
+}
+
+/// The scenario's first returning client once for each gap, and nobody else.
+fn with_gaps(scenario: &Scenario, longest: u64) -> Scenario {
+    let returning = scenario.client.iter().find(|client| client.kind == ClientKind::Returning);
+    let gaps = (0..=longest.ilog2()).map(|power| 1_u64 << power);
+    let client = |gap: u64| {
+        returning.map(|client| Client {
+            name: gap.to_string(),
+            gap_s: Some(Figure {
+                value: gap * INTERVAL_S,
+                source: "a power of two publishes".to_owned(),
+            }),
+            ..client.clone()
+        })
+    };
+    Scenario { client: gaps.filter_map(client).collect(), ..scenario.clone() }
+}
+
+fn add(
+    rows: &mut Vec<LadderCost>,
+    ladder: Ladder,
+    layout: LayoutSpec,
+    targets: u64,
+    provenance: Provenance,
+    costs: &Costs,
+) {
+    for client in &costs.clients {
+        let Some((delta, gap)) = client.delta.zip(client.client.parse().ok()) else { continue };
+        rows.push(LadderCost {
+            ladder: ladder.to_string(),
+            layout: layout.to_string(),
+            targets,
+            gap,
+            provenance,
+            bytes: delta.bytes,
+            requests: delta.requests,
+            gzip_bytes: client.gzip.bytes,
+            written_bytes: costs.publisher.delta_bytes,
+            written_files: costs.publisher.delta_files,
+        });
+    }
+}
