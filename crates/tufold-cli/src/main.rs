@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::output::{Exit, Out};
+use crate::output::{Exit, Json, Out};
 
 /// TUF metadata that stays small while the index doubles and doubles again
 ///
@@ -26,12 +26,14 @@ use crate::output::{Exit, Out};
   tufold publish demo --targets datasets/debian-sid-amd64.tsv.zst
   tufold check demo
   tufold sync demo/public --into cache --root demo/public/metadata/1.root.json
-  tufold serve demo --listen 127.0.0.1:8080"
+  tufold serve demo --listen 127.0.0.1:8080
+  tufold grow --report report.html
+  tufold plan pypi-today --json=plan.json"
 )]
 struct Cli {
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    /// Print the result as JSON; with =FILE, print as ever and write the JSON there
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    json: Option<Json>,
     #[command(subcommand)]
     command: Command,
 }

@@ -1,8 +1,10 @@
 //! What commands print, and how they end.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use serde::Serialize;
 
 /// How a command ended that was not broken.
@@ -23,15 +25,35 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Where results go as JSON.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Json {
+    /// Standard output, instead of text.
+    Stdout,
+    /// This file, beside the text on standard output.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for Json {
+    type Err = std::convert::Infallible;
+
+    /// `-` is what the flag without a file stands for.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "-" { Self::Stdout } else { Self::File(text.into()) })
+    }
+}
+
 /// Standard output, as text or as JSON.
 pub(crate) struct Out<'o> {
     out: &'o mut dyn Write,
-    json: bool,
+    json: Option<Json>,
+    /// What goes into the file once the command has succeeded.
+    file: Vec<u8>,
 }
 
 impl<'o> Out<'o> {
-    pub(crate) fn new(out: &'o mut dyn Write, json: bool) -> Self {
-        Self { out, json }
+    pub(crate) fn new(out: &'o mut dyn Write, json: Option<Json>) -> Self {
+        Self { out, json, file: Vec::new() }
     }
 
     /// Prints the result: the library's own struct as JSON, or what `text` writes.
@@ -40,18 +62,29 @@ impl<'o> Out<'o> {
         value: &T,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        if self.json {
-            serde_json::to_writer_pretty(&mut *self.out, value)?;
-            writeln!(self.out)?;
-        } else {
-            text(self.out)?;
+        match self.json {
+            Some(Json::Stdout) => {
+                serde_json::to_writer_pretty(&mut *self.out, value)?;
+                writeln!(self.out)?;
+                return Ok(());
+            }
+            Some(Json::File(_)) => {
+                serde_json::to_writer_pretty(&mut self.file, value)?;
+                writeln!(self.file)?;
+            }
+            None => {}
         }
-        Ok(())
+        Ok(text(self.out)?)
     }
 
     /// Everything printed must arrive.
     pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(self.out.flush()?)
+        self.out.flush()?;
+        if let Some(Json::File(path)) = &self.json {
+            let written = std::fs::write(path, &self.file);
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,16 +1,22 @@
 //! `tufold grow`: what an index costs as it doubles.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::builder::ArgPredicate;
 use tufold_growth::{
-    Event, Grid, Growth, LayoutSpec, Provenance, Rates, ReplayOptions, Row, Scenario, grow,
-    measure_rates, scenario_names,
+    Event, Grid, Growth, LayoutSpec, Provenance, Rates, ReplayOptions, Row, Run, Scenario, grow,
+    measure_rates, report, scenario_names, survey,
 };
 
 use crate::bars;
 use crate::output::{Exit, Out, count};
+
+mod tables;
+
+/// The layouts of the study.
+const STUDY_LAYOUTS: &str = "bins-succinct:auto,bins-prefixes:16384,bins-succinct:16384/hashes,bins-succinct:16384/merkle,projects-wildcard";
 
 /// Simulate an index that doubles: what its metadata costs everyone, layout by layout
 ///
@@ -20,9 +26,10 @@ use crate::output::{Exit, Out, count};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tufold grow
+  tufold grow --report report.html --json=costs.json --csv tables
   tufold grow npm --doublings 10 --layouts bins-succinct:auto,bins-succinct:16384,projects-wildcard
-  tufold grow pypi-pep458 --replay-to 0 --json costs.json
-  tufold grow pypi-today --from 62500 --doublings 7 --replay-to 8000000 --resume cells.jsonl
+  tufold grow pypi-pep458 --replay-to 0 --layouts bins-prefixes:16384,bins-succinct:16384
+  tufold grow --study --report study.html --csv study --resume cells.jsonl
   tufold grow drupal --sources
   tufold grow mine.toml --measure-rates mine.rates.toml
   tufold grow mine.toml --rates mine.rates.toml --csv tables")]
@@ -30,11 +37,19 @@ pub(crate) struct Args {
     /// The scenario
     #[arg(default_value = "pypi-today")]
     scenario: String,
+    /// The recorded study: from 62,500 targets by doublings to 8 M in replay and to 4 G predicted, in five layouts
+    #[arg(long)]
+    study: bool,
     /// How often the index doubles after the smallest size
-    #[arg(long, value_name = "K", default_value_t = 12, value_parser = clap::value_parser!(u32).range(..=40))]
+    #[arg(long, value_name = "K", default_value = "12", default_value_if("study", ArgPredicate::IsPresent, "16"), value_parser = clap::value_parser!(u32).range(..=40))]
     doublings: u32,
     /// Targets of the smallest index
-    #[arg(long, value_name = "N", default_value_t = 8_000)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "8000",
+        default_value_if("study", ArgPredicate::IsPresent, "62500")
+    )]
     from: u64,
     /// The layouts, as `FORM[:BINS][/SNAPSHOT]`: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
     /// power of two or auto; versions, hashes or merkle
@@ -42,11 +57,17 @@ pub(crate) struct Args {
         long,
         value_name = "LAYOUTS",
         value_delimiter = ',',
-        default_value = "bins-succinct:auto,bins-prefixes:1024,bins-succinct:1024/hashes,bins-succinct:1024/merkle,projects-wildcard"
+        default_value = "bins-succinct:auto,bins-prefixes:1024,bins-succinct:1024/hashes,bins-succinct:1024/merkle,projects-wildcard",
+        default_value_if("study", ArgPredicate::IsPresent, STUDY_LAYOUTS)
     )]
     layouts: Vec<LayoutSpec>,
     /// The largest index that is replayed; 0 only predicts
-    #[arg(long, value_name = "N", default_value_t = 16_000)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "16000",
+        default_value_if("study", ArgPredicate::IsPresent, "8000000")
+    )]
     replay_to: u64,
     /// Which deltas are kept: pow2:N, climb:N, chain:N, direct:N or tiered:N
     #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
@@ -72,10 +93,11 @@ pub(crate) struct Args {
     /// Print the scenario's figures with their sources instead
     #[arg(long)]
     sources: bool,
-    /// Write everything as JSON, too
-    #[arg(long = "json-file", value_name = "FILE")]
-    json_file: Option<PathBuf>,
-    /// Write tables into this folder: clients.csv, publishers.csv and agreement.csv
+    /// Write a report with interactive plots: one HTML file that needs no other
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write tables into this folder: clients.csv, publishers.csv, agreement.csv; with --report also ladders.csv, codecs.csv,
+    /// bins.csv, months.csv and gaps.csv
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
 }
@@ -89,8 +111,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     if let Some(file) = &args.measure_rates {
         let bar = bars::steps("measuring rates", 9);
         let rates = measure_rates(&scenario, &work, &|_| bar.inc(1))?;
-        std::fs::write(file, rates.to_toml())
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        write(file, rates.to_toml().as_bytes())?;
         out.result(&rates, |out| writeln!(out, "measured {}", rates.provenance))?;
         return Ok(Exit::Yes);
     }
@@ -112,21 +133,53 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         resume: args.resume,
     };
     let bar = bars::steps("replaying", 0);
-    let growth = grow(&scenario, &rates, &grid, &|event| match event {
-        Event::Start(cells) => bar.set_length(cells),
+    let progress = |event| match event {
+        Event::Start(cells) => {
+            bar.reset();
+            bar.set_length(cells);
+        }
         Event::Publish(cell, at, of) => bar.set_message(format!("{cell}: publish {at} of {of}")),
         Event::Cell => bar.inc(1),
         Event::Finish => bar.finish_and_clear(),
-    })?;
-    if let Some(file) = &args.json_file {
-        let text = serde_json::to_vec_pretty(&growth)?;
-        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    };
+    let growth = grow(&scenario, &rates, &grid, &progress)?;
+    let surveyed = match &args.report {
+        Some(file) => {
+            let surveyed = survey(&scenario, &rates, &grid, &progress)?;
+            let page = report(&growth, &surveyed, &this_run())?.to_html();
+            write(file, page.as_bytes())?;
+            Some(surveyed)
+        }
+        None => None,
+    };
     if let Some(folder) = &args.csv {
-        csv(&growth, folder)?;
+        tables::write(&growth, surveyed.as_ref(), folder)?;
     }
     out.result(&growth, |out| table(&growth, out))?;
     Ok(Exit::Yes)
+}
+
+fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// What a report says of how it was made.
+fn this_run() -> Run {
+    // The paths of files that are written say nothing about what is in them.
+    let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    Run {
+        command: format!("tufold {words}"),
+        commit: option_env!("TUFOLD_COMMIT").map(str::to_owned),
+        machine: machine(),
+    }
+}
+
+/// The processor and how many threads it runs, where the system says it.
+fn machine() -> Option<String> {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let threads = std::thread::available_parallelism().ok()?;
+    Some(format!("{}, {threads} threads", model?.1))
 }
 
 fn sources(scenario: &Scenario, out: &mut Out<'_>) -> anyhow::Result<Exit> {
@@ -232,63 +285,4 @@ fn write_row(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
         short(publisher.delta_bytes),
         publisher.roles
     )
-}
-
-fn csv(growth: &Growth, folder: &std::path::Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    let (mut clients, mut publishers, mut agreement) = (
-        "layout,bins,targets,provenance,client,plain_bytes,plain_requests,gzip_bytes,delta_bytes,delta_requests,overhead_percent\n".to_owned(),
-        "layout,bins,targets,provenance,roles,metadata_bytes,delta_bytes,delta_files,signatures,cpu_ms,bytes_per_day,stored_bytes,delta_stored_bytes,egress_gzip_per_day,egress_delta_per_day,refused_by\n".to_owned(),
-        "layout,targets,what,measured,predicted,expected,percent,expected_percent\n".to_owned(),
-    );
-    for row in &growth.rows {
-        let bins = row.bins.map_or(String::new(), |bins| bins.to_string());
-        let cell = format!("{},{bins},{},{}", row.layout, row.targets, mark(row.provenance));
-        for c in &row.costs.clients {
-            let (bytes, requests) = c.delta.map_or((String::new(), String::new()), |d| {
-                (d.bytes.to_string(), d.requests.to_string())
-            });
-            clients += &format!(
-                "{cell},{},{},{},{},{bytes},{requests},{}\n",
-                c.client, c.plain.bytes, c.plain.requests, c.gzip.bytes, c.overhead_percent
-            );
-        }
-        let (p, costs) = (&row.costs.publisher, &row.costs);
-        let cpu = p.cpu_ms.map_or(String::new(), |ms| ms.to_string());
-        let refused: Vec<&str> = costs.refused.iter().map(|r| r.client.as_str()).collect();
-        publishers += &format!(
-            "{cell},{},{},{},{},{},{cpu},{},{},{},{},{},{}\n",
-            p.roles,
-            p.metadata_bytes,
-            p.delta_bytes,
-            p.delta_files,
-            p.signatures,
-            p.bytes_per_day,
-            costs.storage.current_bytes,
-            costs.storage.delta_bytes,
-            costs.egress.gzip_bytes_per_day,
-            costs.egress.delta_bytes_per_day,
-            refused.join(" ")
-        );
-    }
-    for d in &growth.agreement {
-        agreement += &format!(
-            "{},{},{},{},{},{},{},{}\n",
-            d.layout,
-            d.targets,
-            d.what,
-            d.measured,
-            d.predicted,
-            d.expected,
-            d.percent(),
-            d.expected_percent()
-        );
-    }
-    write("clients.csv", clients)?;
-    write("publishers.csv", publishers)?;
-    write("agreement.csv", agreement)
 }

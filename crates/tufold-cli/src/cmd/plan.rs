@@ -1,8 +1,17 @@
 //! `tufold plan`: the best layout for an index, and when to double its bins.
 
-use tufold_growth::{Deltas, PlanOptions, Planned, Priced, Rates, Scenario, Weights, plan};
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use serde::Serialize;
+use tufold_growth::{
+    Deltas, Explore, PlanOptions, Planned, Priced, Rates, Scenario, Weights, plan,
+};
+use tufold_serve::{Limits, Page, Server};
 
 use crate::cmd::grow::short;
+use crate::interrupt;
 use crate::output::{Exit, Out, count};
 
 /// Find the layout that costs least, and say when to double its bins
@@ -14,6 +23,7 @@ use crate::output::{Exit, Out, count};
   tufold plan pypi-today
   tufold plan npm --readable-by tough,php-tuf
   tufold plan billion --years 10 --json
+  tufold plan pypi-today --serve
   tufold plan drupal --no-deltas --weight-publish 0.1")]
 pub(crate) struct Args {
     /// The scenario: its name, or a file
@@ -44,6 +54,21 @@ pub(crate) struct Args {
     /// The worth of a byte that is stored for a day
     #[arg(long, value_name = "W", default_value_t = Weights::default().storage)]
     weight_storage: f64,
+    /// Open the plan as a page with sliders, on this machine only; Ctrl-C ends it
+    #[arg(long)]
+    serve: bool,
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8088", requires = "serve")]
+    listen: String,
+    /// Also take connections from other machines, if --listen names such an address
+    #[arg(long, requires = "serve")]
+    public: bool,
+}
+
+/// Where it listens.
+#[derive(Serialize)]
+struct Listening {
+    url: String,
 }
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
@@ -71,8 +96,44 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         deltas,
         years: args.years,
     };
+    if args.serve {
+        return serve(Explore::new(scenario, rates, options), &args.listen, args.public, out);
+    }
     let planned = plan(&scenario, &rates, &options)?;
     out.result(&planned, |out| text(&planned, out))?;
+    Ok(Exit::Yes)
+}
+
+/// A person moves a few sliders; whoever else comes waits.
+const MAX_CONNECTIONS: usize = 16;
+
+fn serve(explore: Explore, listen: &str, public: bool, out: &mut Out<'_>) -> anyhow::Result<Exit> {
+    let page = explore.page().to_html();
+    let make = move |path: &str, query: &str| match path {
+        "/" => Some(Page::Html(page.clone())),
+        _ if path == explore.endpoint() => Some(match explore.answer(query) {
+            Ok(json) => Page::Json(json),
+            Err(error) => Page::Refused(error.to_string()),
+        }),
+        _ => None,
+    };
+    let limits = Limits {
+        max_connections: MAX_CONNECTIONS,
+        max_response_bytes: 16 << 20,
+        ..Limits::default()
+    };
+    let server = Server::bind_pages(Arc::new(make), listen, limits)?;
+    let address = server.address();
+    ensure!(
+        public || address.ip().is_loopback(),
+        "{address} can be reached from other machines; --public says that it may"
+    );
+    let stop = server.stop_handle();
+    interrupt::end_with(move || stop.stop());
+    let url = format!("http://{address}/");
+    out.result(&Listening { url: url.clone() }, |out| writeln!(out, "{url}"))?;
+    out.flush()?;
+    server.run();
     Ok(Exit::Yes)
 }
 
