@@ -67,9 +67,12 @@ pub struct ClientCost {
     pub plain: Transfer,
     /// Plain TUF: whole files in gzip.
     pub gzip: Transfer,
+    /// Plain TUF: whole files in zstd, at the level at which servers compress.
+    #[serde(default)]
+    pub zstd: Transfer,
     /// With deltas where the ladder has them, else whole files in gzip.
     pub delta: Option<Transfer>,
-    /// Bytes of the cheapest of the three in percent of an average download (PEP 458 and Mercury measure so).
+    /// Bytes of the cheapest of these in percent of an average download (PEP 458 and Mercury measure so).
     pub overhead_percent: f64,
 }
 
@@ -135,8 +138,12 @@ pub struct Refusal {
 impl ClientCost {
     /// The cheapest transfer.
     pub fn best(&self) -> Transfer {
-        let of_whole = if self.gzip.bytes <= self.plain.bytes { self.gzip } else { self.plain };
-        self.delta.filter(|delta| delta.bytes < of_whole.bytes).unwrap_or(of_whole)
+        let others =
+            [Some(self.gzip), Some(self.zstd).filter(|zstd| zstd.requests > 0.0), self.delta];
+        let less = |best: Transfer, other: Transfer| {
+            if other.bytes < best.bytes { other } else { best }
+        };
+        others.into_iter().flatten().fold(self.plain, less)
     }
 
     pub(crate) fn rate(&mut self, average_download_bytes: u64) {

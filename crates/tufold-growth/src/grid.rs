@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tufold_repo::targets::TargetList;
 
 use crate::Error;
 use crate::cost::{Costs, Provenance, Row};
@@ -11,8 +12,9 @@ use crate::layout::{Bins, LayoutSpec, Snapshots};
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
 use crate::rates::Rates;
-use crate::replay::{ReplayOptions, Replayed, experiment, replay};
+use crate::replay::{ReplayOptions, Replayed, experiment, replay, replay_trace};
 use crate::scenario::Scenario;
+use crate::trace::Lists;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -128,10 +130,7 @@ pub fn grow(
         let experiment = experiment(&scaled);
         let predictor = Predictor::new(&scaled, experiment, rates.clone(), ladder)?;
         for &layout in &grid.layouts {
-            let settled = match layout.bins {
-                Bins::Auto => layout.with_bits(cheapest_bits(&predictor, layout)?),
-                Bins::None | Bins::Bits(_) => layout,
-            };
+            let settled = settled(&predictor, layout)?;
             let row = |provenance, costs| Row {
                 scenario: scenario.name.clone(),
                 doubling: doublings(scenario.index.targets.value, targets),
@@ -161,7 +160,7 @@ pub fn grow(
                     }
                 };
                 progress(Event::Cell);
-                let predicted = predictor.price(settled, Some(&replayed.counted))?;
+                let predicted = predictor.price(settled, &replayed.counted)?;
                 compare(
                     &settled,
                     targets,
@@ -175,9 +174,82 @@ pub fn grow(
         }
     }
     progress(Event::Finish);
+    Ok(grown(scenario, rates, grid, rows, agreement))
+}
+
+fn grown(
+    scenario: &Scenario,
+    rates: &Rates,
+    grid: &Grid,
+    rows: Vec<Row>,
+    agreement: Vec<Deviation>,
+) -> Growth {
     let summary = summary(&agreement);
     let (seed, rates) = (grid.options.seed, rates.provenance.clone());
-    Ok(Growth { scenario: scenario.clone(), rows, agreement, summary, seed, rates })
+    Growth { scenario: scenario.clone(), rows, agreement, summary, seed, rates }
+}
+
+/// Lives through a real history, which is given as lists of targets, such as two of Debian's: each list after the first is a
+/// publish. Of `scenario` count its clients and the time between publishes; of `grid` all but its sizes and what is
+/// noted.
+///
+/// # Errors
+/// Any of a replay; [`Error::Nothing`] with fewer than two lists.
+pub fn grow_lists(
+    scenario: &Scenario,
+    rates: &Rates,
+    grid: &Grid,
+    lists: &[TargetList],
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Growth, Error> {
+    let few = || Error::Nothing(format!("a history needs two lists, not {}", lists.len()));
+    let first = lists.first().filter(|_| lists.len() > 1).ok_or_else(few)?;
+    let targets = first.rows().len() as u64;
+    let mut scaled = scenario.scaled(targets);
+    scaled.replay.publishes.value = lists.len() as u64 - 1;
+    let experiment = experiment(&scaled);
+    let predictor = Predictor::new(&scaled, experiment, rates.clone(), grid.options.ladder)?;
+    let is_made = |layout: &&LayoutSpec| layout.snapshot != Snapshots::Merkle;
+    progress(Event::Start(grid.layouts.iter().filter(is_made).count() as u64));
+    let (mut rows, mut agreement) = (Vec::new(), Vec::new());
+    for &layout in grid.layouts.iter().filter(is_made) {
+        let settled = settled(&predictor, layout)?;
+        let name = format!("{settled}, {targets} targets");
+        let step = |at, of| progress(Event::Publish(name.clone(), at, of));
+        let mut trace = Lists::new(lists.to_vec()).ok_or_else(few)?;
+        let replayed = replay_trace(&scaled, &mut trace, settled, grid.options, &grid.work, &step)?;
+        progress(Event::Cell);
+        let predicted = predictor.price(settled, &replayed.counted)?;
+        // A form with a role a project may have no expectation: paths of a list need not be the scenario's.
+        let expected = predictor.predict(settled).unwrap_or_else(|_| predicted.clone());
+        compare(&settled, targets, [&replayed.costs, &predicted, &expected], &mut agreement);
+        for (provenance, costs) in
+            [(Provenance::Measured, replayed.costs), (Provenance::Predicted, predicted)]
+        {
+            rows.push(Row {
+                scenario: scenario.name.clone(),
+                doubling: doublings(scenario.index.targets.value, targets),
+                layout: layout.to_string(),
+                bins: settled.bin_count(),
+                ladder: grid.options.ladder.to_string(),
+                targets,
+                interval_s: experiment.interval_s,
+                publishes: experiment.publishes,
+                provenance,
+                costs,
+            });
+        }
+    }
+    progress(Event::Finish);
+    Ok(grown(scenario, rates, grid, rows, agreement))
+}
+
+/// The layout with as many bins as cost least, unless it says how many.
+fn settled(predictor: &Predictor<'_>, layout: LayoutSpec) -> Result<LayoutSpec, Error> {
+    Ok(match layout.bins {
+        Bins::Auto => layout.with_bits(cheapest_bits(predictor, layout)?),
+        Bins::None | Bins::Bits(_) => layout,
+    })
 }
 
 /// How often `from` doubles to become `to`, about.
@@ -250,9 +322,11 @@ fn numbers(costs: &Costs) -> Vec<(String, f64)> {
         let name = &client.client;
         rows.push((format!("{name} plain bytes"), client.plain.bytes));
         rows.push((format!("{name} gzip bytes"), client.gzip.bytes));
+        rows.push((format!("{name} zstd bytes"), client.zstd.bytes));
         rows.push((format!("{name} requests"), client.plain.requests));
         let delta = client.delta.unwrap_or_default();
         rows.push((format!("{name} delta bytes"), delta.bytes));
+        rows.push((format!("{name} delta requests"), delta.requests));
     }
     rows.push(("publish metadata bytes".to_owned(), costs.publisher.metadata_bytes));
     rows.push(("publish delta bytes".to_owned(), costs.publisher.delta_bytes));

@@ -7,11 +7,13 @@
 
 mod census;
 mod cost;
+mod counts;
 mod error;
 mod explore;
 mod fit;
 mod grid;
 mod layout;
+mod ledger;
 pub mod literature;
 mod math;
 mod plan;
@@ -33,13 +35,15 @@ pub use cost::{
 pub use error::Error;
 pub use explore::Explore;
 pub use fit::{Fit, fit};
-pub use grid::{Agreement, Deviation, Event, Grid, Growth, grow, summary};
+pub use grid::{Agreement, Deviation, Event, Grid, Growth, grow, grow_lists, summary};
 pub use layout::{Bins, Form, LayoutSpec, Snapshots};
 pub use plan::{
     Deltas, Doubling, PlanOptions, Planned, Priced, SeedRow, Sensitivity, Weights, bins_for, plan,
 };
 pub use predict::Predictor;
-pub use rates::{Curve, DeltaRates, GzipRates, Rates, measure as measure_rates};
+pub use rates::{
+    Curve, DeltaRates, Rates, STEPS as RATES_STEPS, WholeRates, measure as measure_rates,
+};
 pub use replay::{
     Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_trace,
 };

@@ -30,6 +30,29 @@ pub(crate) fn digits(value: u64) -> u64 {
     u64::from(value.checked_ilog10().unwrap_or(0)) + 1
 }
 
+/// The logarithm of n!, by Stirling's series; n need not be whole.
+fn ln_factorial(n: f64) -> f64 {
+    if n < 16.0 {
+        return ln_factorial(n + 16.0) - (1..=16).map(|i| (n + f64::from(i)).ln()).sum::<f64>();
+    }
+    let x = n + 1.0;
+    (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + 1.0 / (12.0 * x)
+        - 1.0 / (360.0 * x.powi(3))
+}
+
+/// The bytes that tell which `chosen` of some entries.
+pub(crate) fn choice_bytes(entries: f64, chosen: f64) -> f64 {
+    let entries = entries.max(chosen);
+    let ways = ln_factorial(entries) - ln_factorial(chosen) - ln_factorial(entries - chosen);
+    ways.max(0.0) / std::f64::consts::LN_2 / 8.0
+}
+
+/// The bytes of the entropy of values at their own frequencies, for all of them together.
+pub(crate) fn entropy_bytes(times: impl Iterator<Item = u64> + Clone) -> f64 {
+    let all = times.clone().sum::<u64>() as f64;
+    times.map(|times| times as f64 * (all / times as f64).log2()).sum::<f64>() / 8.0
+}
+
 /// The chance that a normal variable is at or above `x`.
 fn normal_tail(x: f64) -> f64 {
     // Abramowitz and Stegun 26.2.17; the error is below 7.5e-8.
@@ -134,12 +157,25 @@ pub(crate) fn interpolate(points: &[(f64, f64)], x: f64) -> f64 {
     }
 }
 
-/// The coefficients for which `rows` of (features, value) fit best, by least squares of the relative error.
+/// The coefficients for which `rows` of (features, value) fit best by least squares, where the error of a value is as its
+/// square root: so the sum of what is fitted is the sum of the values.
 pub(crate) fn least_squares(rows: &[(Vec<f64>, f64)]) -> Vec<f64> {
+    let mut weights: Vec<f64> = rows.iter().map(|(_, value)| 1.0 / value.max(1.0)).collect();
+    let mut fitted = weighted_least_squares(rows, &weights);
+    for _ in 0..3 {
+        for (weight, (features, value)) in weights.iter_mut().zip(rows) {
+            let sum: f64 = fitted.iter().zip(features).map(|(rate, feature)| rate * feature).sum();
+            *weight = 1.0 / sum.max(value / 4.0).max(1.0);
+        }
+        fitted = weighted_least_squares(rows, &weights);
+    }
+    fitted
+}
+
+fn weighted_least_squares(rows: &[(Vec<f64>, f64)], weights: &[f64]) -> Vec<f64> {
     let width = rows.first().map_or(0, |(features, _)| features.len());
     let mut system = vec![vec![0.0; width + 1]; width];
-    for (features, value) in rows {
-        let weight = 1.0 / value.max(1.0).powi(2);
+    for ((features, value), weight) in rows.iter().zip(weights) {
         for i in 0..width {
             for j in 0..width {
                 system[i][j] += weight * features[i] * features[j];
@@ -211,6 +247,16 @@ mod tests {
         check(entropy(7.0, 1.0), 0.0);
         // Poisson(300): DESIGN's 12.6 kB of 16,384 versions.
         check(entropy(3e9, 1e-7) * 16_384.0 / 8.0 / 1000.0, 12.618);
+    }
+
+    #[test]
+    fn choices_are_counted_in_bytes() {
+        for (entries, chosen) in [(16_384, 164), (100, 1), (100, 99), (9, 4), (5_000_000, 3)] {
+            let exact = tufold_delta::choice_bits(entries, chosen) / 8.0;
+            check(choice_bytes(entries as f64, chosen as f64) - exact, 0.0);
+        }
+        check(choice_bytes(0.0, 0.0), 0.0);
+        check(entropy_bytes([4, 4].into_iter()), 1.0);
     }
 
     #[test]

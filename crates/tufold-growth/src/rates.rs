@@ -6,79 +6,101 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::counts::{Bundles, Documents, Listing, SnapshotSteps, Steps, TopSteps, weigh};
+use crate::layout::{Form, LayoutSpec, Snapshots};
 use crate::math::interpolate;
 
+mod documents;
 mod measure;
-pub use measure::measure;
+pub use measure::{STEPS, measure};
 
 /// Measured points of a curve, between which it is straight.
 pub type Curve = Vec<(f64, f64)>;
 
 /// The rates of one scenario's paths.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Rates {
     /// Which sizes and seeds they were measured on, and by what.
     pub provenance: String,
     /// gzip (level 6) of whole documents.
-    pub gzip: GzipRates,
+    pub gzip: WholeRates,
+    /// zstd (level 3) of whole documents.
+    pub zstd: WholeRates,
     /// Columnar deltas.
     pub delta: DeltaRates,
 }
 
-/// Bytes in gzip.
+/// Bytes of whole documents in some coding.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct GzipRates {
+#[serde(default, deny_unknown_fields)]
+pub struct WholeRates {
     /// A timestamp.
     pub timestamp: f64,
     /// The top-level role of succinct bins; of bins by prefixes.
     pub succinct: f64,
     /// See `succinct`.
     pub prefixes: f64,
-    /// A bin in the role `bins`, by the number of its prefixes.
+    /// A bin in the role `bins`, by the bits of its number.
     pub bins_role: Curve,
     /// A bin, by the number of its targets.
     pub bin: Curve,
     /// A project's role, by the number of its targets.
     pub project: Curve,
-    /// The top-level role of projects by patterns, by their number.
+    /// The top-level role of projects by patterns, by the bytes of its delegations.
     pub wildcard: Curve,
-    /// The top-level role of projects that list every path, by the number of projects.
+    /// The same with lists of paths.
     pub listed: Curve,
-    /// Bytes of a bin in a snapshot of versions, by ln(1 + mean version), for names of three digits.
-    pub snapshot3: Curve,
-    /// The same for four digits and more.
-    pub snapshot4: Curve,
-    /// Bytes of a role in a snapshot of versions, length and hashes.
-    pub snapshot_hashes: f64,
-    /// Bytes of a project in a snapshot of versions; and with hashes.
-    pub snapshot_project: f64,
-    /// See `snapshot_project`.
+    /// Bytes of a target in those bins, and what a byte more takes.
+    pub bin_entry: (f64, f64),
+    /// The same in those projects.
+    pub project_entry: (f64, f64),
+    /// A snapshot of no role.
+    pub snapshot: f64,
+    /// A bin in a snapshot of versions: for so many bins, by the bits that a version takes.
+    pub snapshot_versions: Vec<(f64, Curve)>,
+    /// The same in a snapshot of versions, lengths and hashes.
+    pub snapshot_hashes: Vec<(f64, Curve)>,
+    /// A project in a snapshot of versions of which all are 1, by the number of projects.
+    pub snapshot_project: Curve,
+    /// What the versions of projects add to that, by the bits that one takes.
+    pub snapshot_project_versions: Curve,
+    /// What lengths and hashes add to that.
     pub snapshot_project_hashes: f64,
 }
 
 /// Bytes of deltas: coefficients of what they hold.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct DeltaRates {
-    /// A role's edge: fixed (signature included), a target added, a page changed, a target removed.
+    /// A role's edge: fixed (signature included), a target added, a byte of its path, a target changed, one removed, a byte that
+    /// tells which, the logarithm of an added target's neighbours, and how alone it is.
     pub role: Vec<f64>,
     /// The same for a project's role.
     pub project: Vec<f64>,
-    /// The top-level role of projects by patterns: fixed, a new project.
+    /// The edge of `bins`, of which only version and expiry change.
+    pub bins_role: f64,
+    /// The top-level role of projects by patterns: fixed, a new project, a byte of its name.
     pub wildcard: Vec<f64>,
-    /// The top-level role of projects that list every path: fixed, a path more.
+    /// The top-level role of projects that list every path: as `wildcard`, a path more, a byte of it, a path less, a project whose
+    /// list changes, a path in that list.
     pub listed: Vec<f64>,
-    /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new project.
+    /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new role, a byte of its
+    /// name.
     pub snapshot: Vec<f64>,
-    /// A snapshot from nothing: fixed (signature included), a byte of entropy, a role's name, a digest.
+    /// A snapshot from nothing: the same (signature included).
     pub cold: Vec<f64>,
-    /// A bundle: fixed, a role, and then as `role`.
+    /// A bundle: fixed, a byte of entropy of versions; then as `role` for what changed up to the byte that tells which, and
+    /// as `listed` from a byte of a project's name on.
     pub bundle: Vec<f64>,
-    /// The same where each project has a role.
-    pub project_bundle: Vec<f64>,
+    /// The same where each project has a role, by patterns.
+    pub wildcard_bundle: Vec<f64>,
+    /// The same by lists of paths.
+    pub listed_bundle: Vec<f64>,
 }
+
+/// The signature in a snapshot's edge of one step.
+const SIGNATURE_BYTES: f64 = 65.0;
 
 impl Rates {
     /// Those of a scenario that comes with tufold; else those of `rates`, if that is given.
@@ -99,21 +121,90 @@ impl Rates {
     }
 }
 
-/// The sum of what is there times its rate; never below the fixed part.
-pub(crate) fn weigh(rates: &[f64], features: &[f64]) -> f64 {
-    let sum = rates.iter().zip(features).map(|(rate, feature)| rate * feature).sum::<f64>();
-    sum.max(20.0)
+impl WholeRates {
+    /// The role `bins`.
+    pub(crate) fn bins_role(&self, bits: u32) -> f64 {
+        let longest = self.bins_role.last().map_or(0.0, |point| point.0);
+        // Beyond what was measured a name has a digit more each four bits, and prefixes have their turn again.
+        let turns = ((f64::from(bits) - longest) / 4.0).ceil().max(0.0);
+        let each = interpolate(&self.bins_role, f64::from(bits) - 4.0 * turns);
+        f64::from(bits).exp2() * each
+    }
+
+    /// Roles that list targets.
+    pub(crate) fn roles(&self, form: Form, documents: &Documents) -> f64 {
+        let is_project = matches!(form, Form::ProjectsListed | Form::ProjectsWildcard);
+        let (curve, (entry_bytes, slope)) = match is_project {
+            true => (&self.project, self.project_entry),
+            false => (&self.bin, self.bin_entry),
+        };
+        let each = |&(entries, count): &(f64, f64)| count * interpolate(curve, entries);
+        let entries: f64 = documents.spread.0.iter().map(|(entries, n)| entries * n).sum();
+        documents.spread.0.iter().map(each).sum::<f64>()
+            + slope * (documents.entry_bytes - entry_bytes * entries)
+    }
+
+    /// The top-level role with so many bytes of delegations to projects.
+    pub(crate) fn listing(&self, form: Form, delegation_bytes: f64) -> f64 {
+        let curve = if form == Form::ProjectsListed { &self.listed } else { &self.wildcard };
+        interpolate(curve, delegation_bytes).max(0.0)
+    }
+
+    /// A snapshot.
+    pub(crate) fn snapshot(&self, layout: LayoutSpec, listing: &Listing) -> f64 {
+        let roles = listing.roles.max(1.0);
+        let bits = 8.0 * listing.entropy / roles;
+        let has_hashes = layout.snapshot == Snapshots::Hashes;
+        let each = match layout.form {
+            Form::ProjectsListed | Form::ProjectsWildcard => {
+                let hashes = if has_hashes { self.snapshot_project_hashes } else { 0.0 };
+                interpolate(&self.snapshot_project, roles)
+                    + interpolate(&self.snapshot_project_versions, bits)
+                    + hashes
+            }
+            _ => {
+                let curves =
+                    if has_hashes { &self.snapshot_hashes } else { &self.snapshot_versions };
+                let at = |(bins, curve): &(f64, Curve)| (bins.log2(), interpolate(curve, bits));
+                let by_bins: Curve = curves.iter().map(at).collect();
+                // Beyond the last, a bin takes what it takes there.
+                let most = by_bins.last().map_or(0.0, |point| point.0);
+                interpolate(&by_bins, roles.log2().min(most))
+            }
+        };
+        self.snapshot + roles * each
+    }
 }
 
-/// The features of a change to a role.
-pub(crate) fn role_features(added: f64, pages: f64, removed: f64) -> [f64; 4] {
-    [1.0, added, pages, removed]
-}
+impl DeltaRates {
+    pub(crate) fn role(&self, form: Form, steps: &Steps) -> f64 {
+        let is_project = matches!(form, Form::ProjectsListed | Form::ProjectsWildcard);
+        weigh(if is_project { &self.project } else { &self.role }, &steps.features())
+    }
 
-impl GzipRates {
-    /// The bytes of a bin in a snapshot.
-    pub(crate) fn snapshot_bin(&self, digits: u64, mean_version: f64) -> f64 {
-        let curve = if digits <= 3 { &self.snapshot3 } else { &self.snapshot4 };
-        interpolate(curve, mean_version.max(0.0).ln_1p())
+    pub(crate) fn bins_role(&self, steps: &Steps) -> f64 {
+        self.bins_role * steps.count
+    }
+
+    pub(crate) fn listing(&self, form: Form, steps: &TopSteps) -> f64 {
+        let rates = if form == Form::ProjectsListed { &self.listed } else { &self.wildcard };
+        weigh(rates, &steps.features())
+    }
+
+    pub(crate) fn snapshot(&self, steps: &SnapshotSteps) -> f64 {
+        weigh(&self.snapshot, &steps.features()) + SIGNATURE_BYTES * steps.signed
+    }
+
+    pub(crate) fn from_nothing(&self, steps: &SnapshotSteps) -> f64 {
+        weigh(&self.cold, &steps.features())
+    }
+
+    pub(crate) fn bundle(&self, form: Form, bundles: &Bundles) -> f64 {
+        let rates = match form {
+            Form::ProjectsListed => &self.listed_bundle,
+            Form::ProjectsWildcard => &self.wildcard_bundle,
+            Form::Flat | Form::BinsPrefixes | Form::BinsSuccinct => &self.bundle,
+        };
+        weigh(rates, &bundles.features())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tufold_delta::Ladder;
 use tufold_meta::Time;
@@ -13,19 +13,21 @@ use tufold_repo::{Input, KeyRequest, NewRepository, Published, Publisher, Refres
 
 use crate::Error;
 use crate::cost::{ClientCost, Costs, EgressCost, PublisherCost, Transfer};
+use crate::counts::Counts;
 use crate::layout::LayoutSpec;
-use crate::predict::Counted;
+use crate::ledger::Ledger;
 use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
 use crate::trace::{Synthetic, Trace, dependencies};
 use crate::workload::{Activity, Experiment};
 
-mod ledger;
 mod source;
 mod visitor;
+mod work;
 
-use ledger::Ledger;
-pub(crate) use source::gzip_len;
+use source::Shelf;
+pub(crate) use source::{gzip_len, zstd_len};
 use visitor::Visitor;
+use work::Work;
 
 /// What a replay measured.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -33,7 +35,7 @@ pub struct Replayed {
     /// The costs.
     pub costs: Costs,
     /// What the history did, for the predictor.
-    pub(crate) counted: Counted,
+    pub(crate) counted: Counts,
 }
 
 /// How a replay is done.
@@ -81,30 +83,29 @@ pub fn replay_trace(
     work: &Path,
     progress: Progress<'_>,
 ) -> Result<Replayed, Error> {
-    let folder = tempfile::Builder::new().prefix("tufold-replay-").tempdir_in(work);
-    let folder = folder.map_err(Error::io("make a folder in", work))?;
-    let repo = folder.path().join("repo");
+    let work = Work::new(work)?;
+    let repo = work.path().join("repo");
     let start = Time::from_unix_seconds(START_S).unwrap_or(Time::EPOCH);
-    let ladder = options.ladder;
-    let settings = settings(layout.to_layout()?, ladder);
+    let made = layout.to_layout()?;
+    let settings = settings(made, options.ladder);
     let new = NewRepository::prepare(&repo, settings, &KeyRequest::default(), start)?;
     let list = trace.start();
-    let mut ledger = Ledger::new(layout.to_layout()?.delegation, list.rows());
+    let mut ledger = Ledger::new(made, options.ladder, list.rows())?;
     let plan = new.plan(list)?;
     new.commit(plan, &|_| ())?;
 
     let Experiment { interval_s, publishes } = experiment(scenario);
     let activity = Activity::new(scenario, experiment(scenario));
     let packages = trace.packages();
-    let mut visitors = visitors(scenario, packages, options, &activity, folder.path(), publishes);
+    let mut visitors = visitors(scenario, packages, options, &activity, work.path(), publishes);
+    let shelf = Shelf::new(repo.join("public"));
     let (mut cpu_ms, mut written) = (0.0, Vec::new());
     for publish in 1..=publishes {
-        for visitor in visitors.iter_mut().filter(|visitor| visitor.first + 1 == publish) {
-            visitor.first_visit(&repo, trace, &ledger, start)?;
-        }
+        let due = visitors.par_iter_mut().filter(|visitor| visitor.first + 1 == publish);
+        due.try_for_each(|visitor| visitor.first_visit(&shelf, trace, &ledger, start))?;
         let Some(changes) = trace.publish()? else { break };
         let resign = activity.is_resign(publish);
-        ledger.publish(&changes, resign);
+        ledger.publish(&changes, resign)?;
         let mut refresh = BTreeSet::from([Refresh::Snapshot]);
         refresh.extend(resign.then_some(Refresh::Bins));
         let now = start.plus_seconds(publish * interval_s);
@@ -118,14 +119,13 @@ pub fn replay_trace(
     let now = start.plus_seconds(publishes * interval_s);
     let mut costs =
         Costs { publisher: publisher(&written, cpu_ms, interval_s), ..Costs::default() };
-    let mut counted = Counted { reads: Vec::new(), roles_per_publish: ledger.mean_roles() };
+    let mut counted = ledger.counts();
     for (at, client) in scenario.client.iter().enumerate() {
-        let of_kind = visitors.iter_mut().filter(|visitor| visitor.client == at);
+        let of_kind = visitors.par_iter().filter(|visitor| visitor.client == at);
         let visits = of_kind
-            .map(|visitor| visitor.last_visit(&repo, trace, &ledger, ladder, now))
+            .map(|visitor| visitor.last_visit(&shelf, trace, &ledger, now))
             .collect::<Result<Vec<_>, Error>>()?;
-        let (cost, reads) = visitor::mean(client, &visits);
-        let mut cost = cost;
+        let (mut cost, reads) = visitor::mean_of(client, visits);
         cost.rate(scenario.index.average_download_bytes.value);
         costs.clients.push(cost);
         counted.reads.push(reads);
@@ -165,24 +165,23 @@ fn visitors(
     folder: &Path,
     publishes: u64,
 ) -> Vec<Visitor> {
-    let folder: Arc<Path> = folder.into();
-    let of_kind = |(at, client): (usize, &Client)| {
+    let of_kind = |(at, client): (usize, &Client)| -> Vec<Visitor> {
         let count = if client.kind == ClientKind::Mirror { 1 } else { options.visitors };
         // A cold client has no first visit.
         let first = match client.kind {
             ClientKind::Cold => u64::MAX - 1,
             ClientKind::Returning | ClientKind::Mirror => publishes - activity.gap(client),
         };
-        let (folder, client) = (folder.clone(), client.clone());
-        (0..count).map(move |visitor| Visitor {
+        let chosen = dependencies(client, packages, count, options.seed);
+        let visitor = |(visitor, packages)| Visitor {
             client: at,
             kind: client.kind,
-            packages: dependencies(&client, packages, visitor, options.seed),
+            packages,
             folder: folder.join(format!("client-{at}-{visitor}")),
             first,
-            held: Default::default(),
-            ledger: Default::default(),
-        })
+            held: None,
+        };
+        chosen.into_iter().enumerate().map(visitor).collect()
     };
     scenario.client.iter().enumerate().flat_map(of_kind).collect()
 }
@@ -208,14 +207,14 @@ fn publisher(written: &[Published], cpu_ms: f64, interval_s: u64) -> PublisherCo
 
 /// The mean of some transfers.
 fn mean_transfer(transfers: impl Iterator<Item = Transfer>) -> Transfer {
-    let (mut sum, mut count) = (Transfer::default(), 0.0);
+    let (mut sum, mut count) = (Transfer::default(), 0.0_f64);
     for Transfer { bytes, requests, round_trips } in transfers {
         sum.bytes += bytes;
         sum.requests += requests;
         sum.round_trips += round_trips;
         count += 1.0;
     }
-    let count = f64::max(count, 1.0);
+    let count = count.max(1.0);
     Transfer {
         bytes: sum.bytes / count,
         requests: sum.requests / count,

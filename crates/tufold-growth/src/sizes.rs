@@ -20,6 +20,7 @@ use crate::Error;
 struct Sample {
     delegations: Delegations,
     role: RoleKeys,
+    key: SigningKey,
     /// What a document has around its `signed`.
     envelope: u64,
 }
@@ -33,7 +34,7 @@ fn sample() -> Result<&'static Sample, Error> {
         let keys = BTreeMap::from([(key.id().clone(), key.public().clone())]);
         let roles = DelegatedRoles::List(Vec::new());
         let delegations = Delegations { keys, roles, extra: Default::default() };
-        Some(Sample { delegations, role, envelope })
+        Some(Sample { delegations, role, key, envelope })
     };
     SAMPLE.get_or_init(make).as_ref().ok_or(Error::NoKey)
 }
@@ -46,6 +47,43 @@ fn role_length(role: &impl Role) -> Result<u64, Error> {
     Ok(role.to_canonical().len() as u64 + sample()?.envelope)
 }
 
+/// A document as it is published.
+pub(crate) fn file(role: &impl Role) -> Result<Vec<u8>, Error> {
+    sign(&role.to_canonical(), &[&sample()?.key]).map_err(|_| Error::NoKey)
+}
+
+/// The top-level role that delegates to these, each to one role; of a role's name and what selects its targets.
+pub(crate) fn delegator(
+    roles: impl Iterator<Item = (String, Selector, Terminating)>,
+) -> Result<Targets, Error> {
+    let Sample { delegations, role, .. } = sample()?;
+    let delegated = |(name, selector, terminating)| DelegatedRole {
+        name,
+        keys: role.clone(),
+        terminating,
+        selector,
+        extra: Default::default(),
+    };
+    let roles = DelegatedRoles::List(roles.map(delegated).collect());
+    Ok(targets(1, Some(Delegations { roles, ..delegations.clone() })))
+}
+
+fn targets(version: u64, delegations: Option<Delegations>) -> Targets {
+    Targets {
+        spec_version: SPEC_VERSION.to_owned(),
+        version: number(version),
+        expires: Time::EPOCH,
+        targets: BTreeMap::new(),
+        delegations,
+        extra: Default::default(),
+    }
+}
+
+/// What a document has around its `signed`.
+pub(crate) fn envelope() -> Result<u64, Error> {
+    Ok(sample()?.envelope)
+}
+
 /// `timestamp.json` with the snapshot's version, length and SHA-256.
 pub fn timestamp(
     version: u64,
@@ -53,10 +91,20 @@ pub fn timestamp(
     snapshot_bytes: u64,
     ladder: Option<Ladder>,
 ) -> Result<u64, Error> {
+    role_length(&made_timestamp(version, snapshot_version, snapshot_bytes, ladder))
+}
+
+/// See [`timestamp`].
+pub(crate) fn made_timestamp(
+    version: u64,
+    snapshot_version: u64,
+    snapshot_bytes: u64,
+    ladder: Option<Ladder>,
+) -> Timestamp {
     let mut extra = Default::default();
     let advertised = ladder.and_then(|ladder| Advertised::new(&ladder.to_string()));
     Advertised::set(advertised.as_ref(), &mut extra);
-    role_length(&Timestamp {
+    Timestamp {
         spec_version: SPEC_VERSION.to_owned(),
         version: number(version),
         expires: Time::EPOCH,
@@ -68,7 +116,7 @@ pub fn timestamp(
         },
         other_meta: Default::default(),
         extra,
-    })
+    }
 }
 
 /// A snapshot of no role.
@@ -99,14 +147,7 @@ pub fn snapshot_entry(name_len: f64, with_hashes: bool) -> f64 {
 
 /// A targets role that lists nothing.
 pub fn empty_targets(version: u64, delegations: Option<Delegations>) -> Result<u64, Error> {
-    role_length(&Targets {
-        spec_version: SPEC_VERSION.to_owned(),
-        version: number(version),
-        expires: Time::EPOCH,
-        targets: BTreeMap::new(),
-        delegations,
-        extra: Default::default(),
-    })
+    role_length(&targets(version, delegations))
 }
 
 /// What a target adds to a role, with its comma.
@@ -118,6 +159,11 @@ pub fn target_entry(path: &str, file: &TargetFile) -> u64 {
 
 /// The top-level targets role that delegates to succinct bins (TAP 15).
 pub fn succinct_targets(bits: u32) -> Result<u64, Error> {
+    role_length(&succinct(bits)?)
+}
+
+/// See [`succinct_targets`].
+pub(crate) fn succinct(bits: u32) -> Result<Targets, Error> {
     let bit_length =
         BitLength::new(bits).unwrap_or(BitLength::new(1).unwrap_or_else(|| unreachable!()));
     let Sample { delegations, role, .. } = sample()?;
@@ -127,7 +173,7 @@ pub fn succinct_targets(bits: u32) -> Result<u64, Error> {
         name_prefix: BINS.to_owned(),
         extra: Default::default(),
     });
-    empty_targets(1, Some(Delegations { roles, ..delegations.clone() }))
+    Ok(targets(1, Some(Delegations { roles, ..delegations.clone() })))
 }
 
 /// A role that delegates to no role yet, by a list.
@@ -164,11 +210,6 @@ pub fn prefixes_targets(bits: u32, version: u64) -> Result<(u64, u64), Error> {
     let prefixes = Selector::PathHashPrefixes(bits.hash_prefixes(bin).collect());
     let one = delegation(&bits.role_name(BINS, bin), prefixes, Terminating::No)?;
     Ok((top, listing_targets(version)? + bits.bin_count() * one - 1))
-}
-
-/// How many `path_hash_prefixes` a bin has: they are whole hex digits (PEP 458).
-pub(crate) fn prefixes_of_bin(bits: f64) -> f64 {
-    (4.0 * (bits / 4.0).ceil() - bits).exp2()
 }
 
 /// TAP 16: the proof file of one role among `roles`, as compact JSON: its version, and a hash and a direction a level.

@@ -41,6 +41,17 @@ impl Tail {
         sum
     }
 
+    /// Gives each rank's share of the whole, or that of so many ranks that are about the same.
+    pub(crate) fn each_share(self, mut give: impl FnMut(f64, f64)) {
+        (1..=self.len.min(EXACT)).for_each(|rank| give(1.0, self.share(rank)));
+        let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
+        while from < end {
+            let to = (from * 1.02).min(end);
+            give(to - from, self.weight((from * to).sqrt()) / self.whole);
+            from = to;
+        }
+    }
+
     /// The sum of `value` of each rank's share of the whole.
     pub(crate) fn sum_of_shares(self, value: impl Fn(f64) -> f64) -> f64 {
         self.sum(|weight| value(weight / self.whole))

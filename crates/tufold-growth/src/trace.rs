@@ -24,7 +24,7 @@ pub use synthetic::Synthetic;
 pub(crate) use synthetic::{Start, made_page, made_release};
 
 /// A history of an index. The same history gives the same bytes on any machine.
-pub trait Trace {
+pub trait Trace: Sync {
     /// The targets that it starts with.
     fn start(&self) -> TargetList;
 
@@ -86,22 +86,25 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The packages that one visitor of a kind resolves, each once: drawn by popularity.
-pub fn dependencies(client: &Client, packages: u64, visitor: u64, seed: u64) -> Vec<u64> {
+/// The packages that each of some visitors of a kind resolves, each once: drawn by popularity.
+pub fn dependencies(client: &Client, packages: u64, visitors: u64, seed: u64) -> Vec<Vec<u64>> {
     let (Some(count), Some(exponent)) = (&client.packages, &client.popularity_exponent) else {
-        return Vec::new();
+        return (0..visitors).map(|_| Vec::new()).collect();
     };
     let kind = match client.kind {
         ClientKind::Cold => 1,
         ClientKind::Returning | ClientKind::Mirror => 2,
     };
-    let mut random = Random::of(&[seed, 2, kind, visitor]);
     let table = Tail::new(packages, exponent.value).table();
-    let mut chosen = BTreeSet::new();
-    while (chosen.len() as u64) < count.value.min(packages) {
-        chosen.insert(table.draw(&mut random));
-    }
-    chosen.into_iter().collect()
+    let chosen = |visitor| {
+        let mut random = Random::of(&[seed, 2, kind, visitor]);
+        let mut chosen = BTreeSet::new();
+        while (chosen.len() as u64) < count.value.min(packages) {
+            chosen.insert(table.draw(&mut random));
+        }
+        chosen.into_iter().collect()
+    };
+    (0..visitors).map(chosen).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! How much happens: how many roles a publish changes, how many of them a client wants. Nothing here has bytes.
 //!
-//! Two ways: expected, from a scenario alone; and counted, from a history, by hashing what it changes. The first is for
-//! sizes that no history reaches; given the second, the predictor's requests are exact.
+//! This is what to expect from a scenario alone, for sizes that no history reaches; `ledger.rs` counts a history.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
-
-use serde::{Deserialize, Serialize};
-use tufold_delta::Ladder;
 
 use crate::layout::{Form, LayoutSpec};
 use crate::math::{Count, occupied, round};
-use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
+use crate::scenario::{Client, DAY_S, Scenario};
 use crate::tail::Tail;
 use crate::trace::Start;
 
@@ -37,22 +33,6 @@ pub(crate) struct Changes {
     pub(crate) removed: f64,
     /// Projects that come.
     pub(crate) new_projects: f64,
-}
-
-/// What one client reads in a visit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
-pub(crate) struct Reads {
-    /// Roles that list what it looks up.
-    pub(crate) needed: f64,
-    /// Those that it has to fetch.
-    pub(crate) fetched: f64,
-    /// Those of them of which it holds no version: no edge leads there.
-    pub(crate) unheld: f64,
-    /// The edges of the ladder that lead to the others.
-    pub(crate) edges: f64,
-    /// Whether the top-level targets role, and the role `bins`, changed since its last visit: 0 or 1.
-    pub(crate) top: f64,
-    pub(crate) bins: f64,
 }
 
 /// The arithmetic of a scenario under an experiment.
@@ -203,106 +183,66 @@ impl<'s> Activity<'s> {
         popular.mean_over_draws(tries, self.tail, value)
     }
 
-    /// What a client is expected to read.
-    pub(crate) fn reads(&self, layout: LayoutSpec, client: &Client, ladder: Ladder) -> Reads {
-        let end = self.experiment.publishes;
-        let gap = if client.kind == ClientKind::Cold { end } else { self.gap(client) };
-        let from = end - gap;
-        let resigned = self.resigned(from, end) > 0.0;
-        let packages = client.packages.as_ref().map_or(0.0, |packages| packages.value as f64);
-        let roles = self.roles(layout, end as f64);
-        let changes = self.changes(layout, gap as f64);
-        let [released, new, _] = self.events(gap as f64);
-        let is_new = client.kind == ClientKind::Cold;
-        let top = match layout.form {
-            Form::Flat | Form::ProjectsListed => gap > 0 && changes.added + changes.removed >= 1.0,
-            Form::ProjectsWildcard => new >= 1.0,
-            Form::BinsPrefixes | Form::BinsSuccinct => false,
-        };
-        let (top, bins) = match is_new {
-            true => (1.0, f64::from(u8::from(layout.form == Form::BinsPrefixes))),
-            false => (
-                f64::from(u8::from(top)),
-                f64::from(u8::from(resigned && layout.form == Form::BinsPrefixes)),
-            ),
-        };
-        if client.kind == ClientKind::Mirror {
-            let fetched = if resigned { roles } else { changes.roles };
-            let edges = fetched;
-            return Reads { needed: roles, fetched, unheld: 0.0, edges, top, bins };
-        }
-        let lookups = 1.0 + self.has_pages;
-        let released = |share: f64| -(released * (-share).ln_1p()).exp_m1();
-        let (needed, fetched, unheld) = match layout.form {
-            Form::Flat => (0.0, 0.0, 0.0),
-            Form::ProjectsListed | Form::ProjectsWildcard if is_new => {
-                (packages, packages, packages)
-            }
-            Form::ProjectsListed | Form::ProjectsWildcard => {
-                let rate = self.over_dependencies(client, released);
-                (packages, if resigned { packages } else { packages * rate }, 0.0)
-            }
-            Form::BinsPrefixes | Form::BinsSuccinct => {
-                let needed = occupied(roles, packages * lookups);
-                let rate = if is_new { 0.0 } else { self.over_dependencies(client, released) };
-                // A bin is fetched if the newest release of a dependency is in it, or if some lookup is and anything
-                // else changed it: B (1 - (1 - 1/B)^released (1 - U (1 - (1 - 1/B)^others))).
-                let others = changes.pages + changes.added + changes.removed;
-                let by_others = if resigned { 1.0 } else { occupied(roles, others) / roles };
-                let with = packages * lookups * rate;
-                let without = packages * lookups - with;
-                let hit = occupied(roles, with) / roles;
-                let touched = by_others * occupied(roles, without) / roles;
-                let fetched = roles * (1.0 - (1.0 - hit) * (1.0 - touched));
-                // The file of a new release is where it wants to be, mostly in a bin that nobody asked for before.
-                let unheld = occupied(roles, packages * rate) * (1.0 - needed / roles);
-                if is_new {
-                    (needed, needed, needed)
-                } else {
-                    (needed, fetched, unheld.min(fetched))
-                }
-            }
-        };
-        let edges = (fetched - unheld) * self.mean_path(layout, ladder, from, end);
-        Reads { needed, fetched, unheld, edges, top, bins }
+    /// Pages that a project has.
+    pub(crate) fn pages_each(&self) -> f64 {
+        self.has_pages
     }
 
-    /// The mean number of edges from the version of a role at the publish `from` to that at `to`, if there are any.
-    fn mean_path(&self, layout: LayoutSpec, ladder: Ladder, from: u64, to: u64) -> f64 {
-        let behind = spread(self.writes(layout, from, to));
-        let start = spread(self.writes(layout, 0, from));
-        let (mut edges, mut chances) = (0.0, 0.0);
-        for &(count, chance) in behind.iter().filter(|(count, _)| *count > 0) {
-            for &(version, weight) in &start {
-                let path = ladder.path(1 + version, 1 + version + count);
-                // Beyond the ladder a reader fetches the file.
-                edges += chance * weight * path.map_or(1.0, |path| path.len() as f64);
-                chances += chance * weight;
+    /// Which part of a client's packages was released in the last publishes.
+    pub(crate) fn released_dependencies(&self, client: &Client, gap: u64) -> f64 {
+        let [released, ..] = self.events(gap as f64);
+        self.over_dependencies(client, |share| -(released * (-share).ln_1p()).exp_m1())
+    }
+
+    /// How often a project of this share was written by the publish `to` since `from`, the first writing not counted:
+    /// at most once a publish.
+    fn project_writes(&self, share: f64, from: u64, to: u64) -> Count {
+        let [released, _, removed] = self.events(1.0);
+        let fixed = self.resigned(from, to);
+        let mean = released * share + removed / self.projects;
+        Count { fixed, trials: (to - from) as f64 - fixed, chance: -(-mean).exp_m1() }
+    }
+
+    /// The mean digits of the version of a project's role.
+    pub(crate) fn project_version_digits(&self, publish: u64) -> f64 {
+        let digits = |share| self.project_writes(share, 0, publish).mean_digits_of_version();
+        self.tail.sum_of_shares(digits) / self.projects
+    }
+
+    /// The bytes that tell how often each project's role was written between two publishes.
+    pub(crate) fn project_versions_entropy(&self, from: u64, to: u64) -> f64 {
+        let mut chances: BTreeMap<u64, f64> = BTreeMap::new();
+        self.tail.each_share(|projects, share| {
+            for (count, chance) in self.project_writes(share, from, to).likely() {
+                *chances.entry(count).or_default() += projects * chance;
             }
-        }
-        if chances > 0.0 { edges / chances } else { 1.0 }
+        });
+        let all: f64 = chances.values().sum();
+        chances.values().map(|n| n * (all / n.max(1e-300)).log2()).sum::<f64>() / 8.0
     }
 }
 
 /// How many values stand for a count.
 const LIKELY: usize = 24;
 
-/// The likely values of a count, each with its chance: at most 24 of them.
-fn spread(count: Count) -> Vec<(u64, f64)> {
-    let fixed = round(count.fixed);
-    match count.small() {
-        Some(chances) => {
-            let all = chances.iter().zip(0_u64..).map(|(&chance, k)| (fixed + k, chance));
-            let mut likely: Vec<_> = all.filter(|(_, chance)| *chance > 1e-4).collect();
-            if likely.len() > LIKELY {
-                likely.sort_by(|a, b| b.1.total_cmp(&a.1));
-                likely.truncate(LIKELY);
+impl Count {
+    /// The likely values, each with its chance: at most 32 of them.
+    pub(crate) fn likely(self) -> Vec<(u64, f64)> {
+        let (count, fixed) = (self, round(self.fixed));
+        match count.small() {
+            Some(chances) => {
+                let all = chances.iter().zip(0_u64..).map(|(&chance, k)| (fixed + k, chance));
+                let mut likely: Vec<_> = all.filter(|(_, chance)| *chance > 1e-4).collect();
+                if likely.len() > LIKELY {
+                    likely.sort_by(|a, b| b.1.total_cmp(&a.1));
+                    likely.truncate(LIKELY);
+                }
+                likely
             }
-            likely
-        }
-        None => {
-            let middle = fixed + round(count.trials * count.chance);
-            (middle.saturating_sub(16)..middle + 16).map(|value| (value, 1.0 / 32.0)).collect()
+            None => {
+                let middle = fixed + round(count.trials * count.chance);
+                (middle.saturating_sub(16)..middle + 16).map(|value| (value, 1.0 / 32.0)).collect()
+            }
         }
     }
 }

@@ -46,7 +46,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
 }
 
 fn text(fit: &Fit, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let Fit { points, doubling_time_days, from_days, to_days, r_squared, last, last_fitted } = fit;
+    let Fit {
+        points, doubling_time_days, from_days, to_days, r_squared, last, last_fitted, ..
+    } = fit;
     writeln!(
         out,
         "doubles in {doubling_time_days:.0} days ({:.2} years)",
@@ -54,7 +56,13 @@ fn text(fit: &Fit, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "95 %       {from_days:.0} to {to_days:.0} days, if the {points} counts err independently"
+        "95 %       {from_days:.0} to {to_days:.0} days: Newey and West's error over {} of {points} counts, {:.1} x that of independent ones",
+        fit.lags, fit.widening
+    )?;
+    writeln!(
+        out,
+        "deviations keep {:.0} % from one count to the next",
+        100.0 * fit.autocorrelation
     )?;
     writeln!(
         out,

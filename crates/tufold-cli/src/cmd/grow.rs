@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::builder::ArgPredicate;
 use tufold_growth::{
-    Event, Grid, Growth, LayoutSpec, Provenance, Rates, ReplayOptions, Row, Run, Scenario, grow,
-    measure_rates, report, scenario_names, survey,
+    Event, Grid, Growth, LayoutSpec, Provenance, RATES_STEPS, Rates, ReplayOptions, Row, Run,
+    Scenario, grow, grow_lists, measure_rates, report, scenario_names, survey,
 };
+
+use tufold_repo::targets::{Source, read_targets};
 
 use crate::bars;
 use crate::output::{Exit, Out, count};
@@ -29,6 +31,8 @@ const STUDY_LAYOUTS: &str = "bins-succinct:auto,bins-prefixes:16384,bins-succinc
   tufold grow --report report.html --json=costs.json --csv tables
   tufold grow npm --doublings 10 --layouts bins-succinct:auto,bins-succinct:16384,projects-wildcard
   tufold grow pypi-pep458 --replay-to 0 --layouts bins-prefixes:16384,bins-succinct:16384
+  tufold grow pypi-today --from 62500 --doublings 7 --replay-to 8000000 --resume cells.jsonl
+  tufold grow debian-sid --trace datasets/debian-forky-amd64.tsv.zst,datasets/debian-sid-amd64.tsv.zst --layouts bins-succinct:1024
   tufold grow --study --report study.html --csv study --resume cells.jsonl
   tufold grow drupal --sources
   tufold grow mine.toml --measure-rates mine.rates.toml
@@ -78,12 +82,17 @@ pub(crate) struct Args {
     /// What the history's random draws start from
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Where the repositories of replays are made [default: the system's folder for temporary files]
+    /// Where the repositories of replays are made [default: /dev/shm up to 100,000 targets, else the
+    /// system's folder for temporary files]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
     /// A file of finished replays: what it holds is not done again
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// A real history instead of one that is made up: two lists of targets or more, as `init --targets` takes them; each after
+    /// the first is a publish. SCENARIO says who visits. Nothing is predicted beyond it
+    #[arg(long, value_name = "LIST,LIST", value_delimiter = ',', conflicts_with_all = ["resume", "measure_rates"])]
+    trace: Vec<PathBuf>,
     /// Rates of codecs for a scenario of one's own
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
@@ -107,9 +116,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     if args.sources {
         return sources(&scenario, out);
     }
-    let work = args.work.unwrap_or_else(std::env::temp_dir);
+    let work = args.work.unwrap_or_else(|| folder_for(args.replay_to));
     if let Some(file) = &args.measure_rates {
-        let bar = bars::steps("measuring rates", 9);
+        let bar = bars::steps("measuring rates", RATES_STEPS);
         let rates = measure_rates(&scenario, &work, &|_| bar.inc(1))?;
         write(file, rates.to_toml().as_bytes())?;
         out.result(&rates, |out| writeln!(out, "measured {}", rates.provenance))?;
@@ -142,7 +151,13 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         Event::Cell => bar.inc(1),
         Event::Finish => bar.finish_and_clear(),
     };
-    let growth = grow(&scenario, &rates, &grid, &progress)?;
+    let growth = if args.trace.is_empty() {
+        grow(&scenario, &rates, &grid, &progress)?
+    } else {
+        let lists = args.trace.iter().map(|file| Ok(read_targets(Source::open(file)?, &|_| ())?));
+        let lists = lists.collect::<anyhow::Result<Vec<_>>>()?;
+        grow_lists(&scenario, &rates, &grid, &lists, &progress)?
+    };
     let surveyed = match &args.report {
         Some(file) => {
             let surveyed = survey(&scenario, &rates, &grid, &progress)?;
@@ -181,6 +196,16 @@ fn machine() -> Option<String> {
     let threads = std::thread::available_parallelism().ok()?;
     Some(format!("{}, {threads} threads", model?.1))
 }
+
+/// Replays write and sync many small files: small ones do so in memory, where there is a folder for that.
+fn folder_for(targets: u64) -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let is_small = targets <= IN_MEMORY_TARGETS && memory.is_dir();
+    if is_small { memory } else { std::env::temp_dir() }
+}
+
+/// A replay of so many targets takes some hundred megabytes of files.
+const IN_MEMORY_TARGETS: u64 = 100_000;
 
 fn sources(scenario: &Scenario, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let figures = scenario.figures();

@@ -1,6 +1,6 @@
 //! A source that counts what it sends, and what lies in a repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,23 +15,54 @@ use crate::cost::StorageCost;
 use crate::predict::limits::Documents;
 
 /// A folder behind a server that compresses with gzip.
+pub(super) struct Shelf {
+    folder: PathBuf,
+    /// Lengths and bodies of what was asked for, while they fit.
+    held: Mutex<(HashMap<String, Arc<Answer>>, usize)>,
+}
+
+/// How many bytes of bodies a shelf holds.
+const HELD_BYTES: usize = 128 << 20;
+
+/// zstd's level at servers that compress while they send.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A file as it is sent.
+struct Answer {
+    body: Vec<u8>,
+    sent: Sent,
+}
+
+/// Bytes that were sent, or would have been.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sent {
+    pub(super) plain: u64,
+    pub(super) gzip: u64,
+    pub(super) zstd: u64,
+}
+
+/// One visitor's connection to the shelf.
 pub(super) struct Metered {
-    pub(super) folder: PathBuf,
-    pub(super) sent: Arc<Sent>,
+    shelf: Arc<Shelf>,
+    sent: Arc<Mutex<Sent>>,
 }
 
-/// What was sent: each file's path, its length, and its length in gzip.
-#[derive(Default)]
-pub(super) struct Sent(Mutex<Vec<(String, u64, u64)>>);
-
-impl Sent {
-    pub(super) fn files(&self) -> Vec<(String, u64, u64)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl Shelf {
+    pub(super) fn new(folder: PathBuf) -> Arc<Self> {
+        Arc::new(Self { folder, held: Mutex::default() })
     }
-}
 
-impl Fetch for Metered {
-    fn open(&self, path: &str, _accept: Accept) -> Result<Body, FetchError> {
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn answer(&self, path: &str) -> Result<Arc<Answer>, FetchError> {
+        // The timestamp is replaced from publish to publish; all else never changes.
+        let is_fixed = !path.ends_with("/timestamp.json");
+        let held = || self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = held().0.get(path).filter(|_| is_fixed) {
+            return Ok(answer.clone());
+        }
         let file = match std::fs::read(self.folder.join(path)) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -39,10 +70,58 @@ impl Fetch for Metered {
             }
             Err(error) => return Err(FetchError::Io(error)),
         };
-        let gzip = gzip(&file).map_err(FetchError::Io)?;
-        let row = (path.to_owned(), file.len() as u64, gzip.len() as u64);
-        self.sent.0.lock().unwrap_or_else(PoisonError::into_inner).push(row);
-        Ok(Body { encoding: Encoding::Gzip, reader: Box::new(Cursor::new(gzip)) })
+        let body = gzip(&file).map_err(FetchError::Io)?;
+        let (plain, gzip) = (file.len() as u64, body.len() as u64);
+        let sent = Sent { plain, gzip, zstd: zstd_len(&file) };
+        let answer = Arc::new(Answer { body, sent });
+        let mut held = held();
+        if is_fixed && held.1 + answer.body.len() <= HELD_BYTES {
+            held.1 += answer.body.len();
+            held.0.insert(path.to_owned(), answer.clone());
+        }
+        Ok(answer)
+    }
+}
+
+impl Metered {
+    pub(super) fn of(shelf: &Arc<Shelf>) -> Self {
+        Self { shelf: shelf.clone(), sent: Arc::default() }
+    }
+
+    pub(super) fn sent(&self) -> Arc<Mutex<Sent>> {
+        self.sent.clone()
+    }
+}
+
+impl Fetch for Metered {
+    fn open(&self, path: &str, accept: Accept) -> Result<Body, FetchError> {
+        if accept == Accept::Identity {
+            // Deltas, and nothing else.
+            let file = std::fs::File::open(self.shelf.folder.join(path));
+            return match file {
+                Ok(file) => Ok(Body { encoding: Encoding::Identity, reader: Box::new(file) }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Err(FetchError::Missing)
+                }
+                Err(error) => Err(FetchError::Io(error)),
+            };
+        }
+        let answer = self.shelf.answer(path)?;
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.plain += answer.sent.plain;
+        sent.gzip += answer.sent.gzip;
+        sent.zstd += answer.sent.zstd;
+        let reader = Box::new(Cursor::new(Held(answer)));
+        Ok(Body { encoding: Encoding::Gzip, reader })
+    }
+}
+
+/// A body that several visitors read.
+struct Held(Arc<Answer>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
     }
 }
 
@@ -55,6 +134,11 @@ fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 /// The length of some bytes in gzip (level 6, as servers have it).
 pub(crate) fn gzip_len(bytes: &[u8]) -> u64 {
     gzip(bytes).map_or(0, |bytes| bytes.len() as u64)
+}
+
+/// The same in zstd (level 3).
+pub(crate) fn zstd_len(bytes: &[u8]) -> u64 {
+    zstd::bulk::compress(bytes, ZSTD_LEVEL).map_or(0, |bytes| bytes.len() as u64)
 }
 
 /// Milliseconds of CPU time that the process has used; 0 where the system does not say.

@@ -1,24 +1,22 @@
-//! One visitor of a replay: the real client with a cache of its own.
-//!
-//! What deltas would cost it is the sum of the files that the publisher wrote along its path through the ladder.
+//! One visitor of a replay: the real client with a cache of its own, once without deltas and once with them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tufold_delta::Ladder;
-use tufold_meta::names::{DeltaName, parse_versioned_file_name};
-use tufold_meta::{Time, Version};
-use tufold_sync::{Client, Limits, Mirror};
+use tufold_meta::Time;
+use tufold_sync::{
+    Client, Cost, HeldSnapshot, Limits, Mirror, Way, mirror_way, role_way, snapshot_way,
+};
 
-use super::ledger::Ledger;
 use super::mean_transfer;
-use super::source::{Metered, Sent, gzip_len};
+use super::source::{Metered, Shelf};
 use crate::Error;
 use crate::cost::{ClientCost, Transfer};
+use crate::counts::{Add, DeltaReads, Reads, mean};
+use crate::ledger::Ledger;
 use crate::scenario::ClientKind;
 use crate::trace::Trace;
-use crate::workload::Reads;
 
 pub(super) struct Visitor {
     /// Which of the scenario's clients it is.
@@ -28,199 +26,257 @@ pub(super) struct Visitor {
     pub(super) folder: PathBuf,
     /// The publish at which it comes first.
     pub(super) first: u64,
-    /// The versions of the documents that it holds.
-    pub(super) held: BTreeMap<String, u64>,
-    /// The versions of the roles below the top-level one, of that one and of `bins`, as the history has them.
-    pub(super) ledger: (BTreeMap<String, u64>, u64, u64),
+    pub(super) held: Option<Held>,
+}
+
+/// What a visitor holds after its first visit, as the history has it.
+pub(super) struct Held {
+    publish: usize,
+    top: u64,
+    bins: u64,
+    /// Versions of the other roles.
+    roles: HashMap<usize, u64>,
 }
 
 /// What one visit took.
 pub(super) struct Visit {
     plain: Transfer,
     gzip: Transfer,
+    zstd: Transfer,
     delta: Transfer,
     reads: Reads,
 }
 
-/// A document that was fetched: role, version, length, length in gzip.
-type Fetched = (String, u64, u64, u64);
+/// Whether a visit asks for deltas.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Deltas {
+    Taken,
+    Left,
+}
 
 impl Visitor {
     pub(super) fn first_visit(
         &mut self,
-        repo: &Path,
+        shelf: &Arc<Shelf>,
         trace: &dyn Trace,
         ledger: &Ledger,
         now: Time,
     ) -> Result<(), Error> {
         let paths = self.paths(trace);
-        let (fetched, _) = self.visit(repo, &paths, now)?;
-        self.held.extend(fetched.into_iter().map(|(role, version, ..)| (role, version)));
-        let roles = match self.kind {
-            ClientKind::Mirror => ledger.all(),
-            _ => ledger.roles_of(&paths),
+        self.visit(&self.folder, shelf, &paths, now, Deltas::Left)?;
+        let needed: Vec<usize> = match self.kind {
+            ClientKind::Mirror => (0..ledger.roles.len()).collect(),
+            _ => ledger.roles_of(&paths).into_iter().collect(),
         };
-        self.ledger = (roles, ledger.top, ledger.bins);
+        let version = |role: usize| (role, ledger.roles[role].version());
+        self.held = Some(Held {
+            publish: ledger.now(),
+            top: ledger.top.version(),
+            bins: ledger.bins_version,
+            roles: needed.into_iter().map(version).collect(),
+        });
         Ok(())
     }
 
+    /// Visits twice from the same state. What it holds is gone afterwards.
     pub(super) fn last_visit(
-        &mut self,
-        repo: &Path,
+        &self,
+        shelf: &Arc<Shelf>,
         trace: &dyn Trace,
         ledger: &Ledger,
-        ladder: Ladder,
         now: Time,
     ) -> Result<Visit, Error> {
         let paths = self.paths(trace);
-        let (fetched, gzip) = self.visit(repo, &paths, now)?;
-        let plain = fetched.iter().map(|(.., len, _)| *len as f64).sum();
-        let delta = self.by_deltas(repo, ladder, &fetched, gzip)?;
-        let reads = self.reads(ledger, ladder, &paths);
-        Ok(Visit { plain: Transfer { bytes: plain, ..gzip }, gzip, delta, reads })
+        let twin = self.folder.with_extension("twin");
+        if self.held.is_some() {
+            copy(&self.folder, &twin)?;
+        }
+        let (cost, sent) = self.visit(&self.folder, shelf, &paths, now, Deltas::Left)?;
+        let (delta, _) = self.visit(&twin, shelf, &paths, now, Deltas::Taken)?;
+        for folder in [&self.folder, &twin] {
+            std::fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
+        }
+        let by = |bytes| Transfer { bytes, ..transfer(&cost) };
+        let gzip = by(sent.gzip as f64);
+        Ok(Visit {
+            plain: by(sent.plain as f64),
+            gzip,
+            zstd: by(sent.zstd as f64),
+            delta: transfer(&delta),
+            reads: self.reads(ledger, &paths),
+        })
     }
 
     fn paths(&self, trace: &dyn Trace) -> Vec<String> {
         self.packages.iter().flat_map(|&package| trace.lookups(package)).collect()
     }
 
-    /// Visits, and says what was fetched and what it took in gzip.
     fn visit(
         &self,
-        repo: &Path,
+        folder: &Path,
+        shelf: &Arc<Shelf>,
         paths: &[String],
         now: Time,
-    ) -> Result<(Vec<Fetched>, Transfer), Error> {
-        let public = repo.join("public");
-        let file = public.join("metadata/1.root.json");
+        deltas: Deltas,
+    ) -> Result<(Cost, super::source::Sent), Error> {
+        let file = shelf.folder().join("metadata/1.root.json");
         let root = std::fs::read(&file).map_err(Error::io("read", &file))?;
-        if self.kind == ClientKind::Mirror {
-            return self.mirror(&public, &root, now);
-        }
-        let sent = Arc::new(Sent::default());
-        let source = Metered { folder: public, sent: sent.clone() };
-        let limits = unlimited();
-        let client = Client::with_source(&self.folder, Box::new(source), "metadata/", limits)?;
-        let mut client = client.without_deltas();
-        client.trust(&root)?;
-        let mut visit = client.visit(now)?;
-        visit.find(paths)?;
-        let cost = visit.cost();
-        let transfer = transfer(cost.bytes, cost.requests, cost.round_trips);
-        let files = sent.files();
-        let rows = files.iter().map(|(path, len, gzip)| row(path, *len, *gzip));
-        Ok((rows.collect(), transfer))
-    }
-
-    fn mirror(
-        &self,
-        public: &Path,
-        root: &[u8],
-        now: Time,
-    ) -> Result<(Vec<Fetched>, Transfer), Error> {
-        let names = |folder: &Path| -> Vec<String> {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+        let source = Metered::of(shelf);
+        let sent = source.sent();
+        let cost = if self.kind == ClientKind::Mirror {
+            let mut mirror = Mirror::with_source(folder, Box::new(source), unlimited())?;
+            if deltas == Deltas::Left {
+                mirror = mirror.without_deltas();
+            }
+            mirror.trust(&root)?;
+            mirror.sync(now, &|_| ())?.cost
+        } else {
+            let limits = unlimited();
+            let mut client = Client::with_source(folder, Box::new(source), "metadata/", limits)?;
+            if deltas == Deltas::Left {
+                client = client.without_deltas();
+            }
+            client.trust(&root)?;
+            let mut visit = client.visit(now)?;
+            visit.find(paths)?;
+            visit.cost()
         };
-        let held = self.folder.join("public/metadata");
-        let before: std::collections::HashSet<String> = names(&held).into_iter().collect();
-        let source = public.to_string_lossy();
-        let mut mirror = Mirror::open(&self.folder, &source, unlimited())?.without_deltas();
-        mirror.trust(root)?;
-        let cost = mirror.sync(now, &|_| ())?.cost;
-        let mut rows = Vec::new();
-        for name in names(&held) {
-            if name == "1.root.json" || before.contains(&name) && name != "timestamp.json" {
-                continue;
-            }
-            let path = held.join(&name);
-            let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-            rows.push(row(&name, bytes.len() as u64, gzip_len(&bytes)));
-        }
-        let gzip: u64 = rows.iter().map(|(.., gzip)| *gzip).sum();
-        Ok((rows, transfer(gzip, cost.requests, cost.round_trips)))
-    }
-
-    /// What the same visit takes with deltas.
-    fn by_deltas(
-        &self,
-        repo: &Path,
-        ladder: Ladder,
-        fetched: &[Fetched],
-        whole: Transfer,
-    ) -> Result<Transfer, Error> {
-        let (mut bytes, mut requests) = (0.0, 1.0);
-        let mut is_bundled = false;
-        if self.kind == ClientKind::Mirror {
-            let to = fetched.iter().find(|(role, ..)| role == "snapshot").map(|row| row.1);
-            if let (Some(&from), Some(to)) = (self.held.get("snapshot"), to) {
-                let name = |from, to| DeltaName::Mirror { from, to };
-                if let Some((bundles, count)) = edges(repo, ladder, from, to, &name)? {
-                    (bytes, requests) = (bundles, requests + count);
-                    is_bundled = true;
-                }
-            }
-        }
-        for (role, version, _, gzip) in fetched {
-            if is_bundled && role != "timestamp" {
-                continue;
-            }
-            let found = match (role.as_str(), self.held.get(role)) {
-                ("timestamp", _) => None,
-                ("snapshot", None) => {
-                    let to = Version::new(*version).unwrap_or(Version::FIRST);
-                    size(repo, &DeltaName::Snapshot { from: None, to })?.map(|bytes| (bytes, 1.0))
-                }
-                ("snapshot", Some(&from)) => {
-                    let name = |from, to| DeltaName::Snapshot { from: Some(from), to };
-                    edges(repo, ladder, from, *version, &name)?
-                }
-                (_, Some(&from)) => {
-                    let name = |from, to| DeltaName::Role { role: role.clone(), from, to };
-                    edges(repo, ladder, from, *version, &name)?
-                }
-                (_, None) => None,
-            };
-            let (more, count) = found.unwrap_or((*gzip as f64, 1.0));
-            bytes += more;
-            requests += count;
-        }
-        Ok(Transfer { bytes, requests, round_trips: whole.round_trips })
+        let sent = sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        Ok((cost, sent))
     }
 
     /// What the history says that it read.
-    fn reads(&self, ledger: &Ledger, ladder: Ladder, paths: &[String]) -> Reads {
-        let needed = match self.kind {
-            ClientKind::Mirror => ledger.all(),
-            _ => ledger.roles_of(paths),
+    fn reads(&self, ledger: &Ledger, paths: &[String]) -> Reads {
+        let needed: Vec<usize> = match self.kind {
+            ClientKind::Mirror => (0..ledger.roles.len()).collect(),
+            _ => ledger.roles_of(paths).into_iter().collect(),
         };
-        let (held, top, bins) = &self.ledger;
-        let is_cold = self.kind == ClientKind::Cold;
-        let (mut fetched, mut unheld, mut edges) = (0.0, 0.0, 0.0);
-        for (role, version) in &needed {
-            let old = held.get(role).copied().unwrap_or(0);
-            if old == *version {
-                continue;
-            }
-            fetched += 1.0;
-            if old == 0 {
-                unheld += 1.0;
-            } else {
-                edges += ladder.path(old, *version).map_or(1.0, |path| path.len() as f64);
-            }
-        }
-        let has_bins = needed.keys().next().is_some_and(|role| role.starts_with("bins-"));
-        Reads {
+        let nothing = Held { publish: 0, top: 0, bins: 0, roles: HashMap::new() };
+        let held = self.held.as_ref().unwrap_or(&nothing);
+        let is_new = self.held.is_none();
+        let flag = |is: bool| f64::from(u8::from(is));
+        let mut reads = Reads {
             needed: needed.len() as f64,
-            fetched,
-            unheld,
-            edges,
-            top: f64::from(u8::from(is_cold || ledger.top != *top)),
-            bins: f64::from(u8::from(
-                ledger.is_prefixes() && has_bins && (is_cold || ledger.bins != *bins),
-            )),
+            snapshot: flag(is_new || held.publish < ledger.now()),
+            top: flag(held.top != ledger.top.version()),
+            bins: flag(
+                ledger.is_prefixes()
+                    && !needed.is_empty()
+                    && (is_new || held.bins != ledger.bins_version),
+            ),
+            ..Reads::default()
+        };
+        let old = |role: usize| held.roles.get(&role).copied().unwrap_or(0);
+        let fetched: Vec<usize> =
+            needed.into_iter().filter(|&role| old(role) != ledger.roles[role].version()).collect();
+        fetched.iter().for_each(|&role| reads.roles.add(&ledger.document(role), 1.0));
+        let limits = unlimited();
+        let trips = |requests: usize, at_once: usize| requests.div_ceil(at_once) as f64;
+        let top = 2.0 + reads.snapshot + reads.top + reads.bins;
+        reads.round_trips = top + trips(fetched.len(), limits.max_parallel);
+        reads.delta = DeltaReads { requests: 2.0, round_trips: 2.0, ..DeltaReads::default() };
+        if reads.snapshot == 0.0 {
+            return reads;
         }
+        let delta = &mut reads.delta;
+        let (now, ladder) = (ledger.now() as u64 + 1, ledger.ladder);
+        let snapshot =
+            HeldSnapshot { version: held.publish as u64 + 1, tally: ledger.tally_at(held.publish) };
+        if self.kind == ClientKind::Mirror
+            && let Way::Path(path) = mirror_way(ladder, snapshot, now, None, limits.max_parallel)
+        {
+            for edge in &path {
+                delta.bundles.add(&ledger.bundle(at(edge.from), at(edge.to)), 1.0);
+            }
+            delta.requests += path.len() as f64;
+            delta.round_trips += trips(path.len(), limits.max_parallel);
+            return reads;
+        }
+        let at_once = limits.max_parallel_deltas;
+        match snapshot_way(ladder, (!is_new).then_some(snapshot), now, at_once) {
+            Way::Path(path) => {
+                let mut edges: Vec<_> = path.iter().map(|edge| (edge.from, edge.to)).collect();
+                if edges.last().is_some_and(|&(from, to)| from + 1 < to) {
+                    // A longer edge has no signatures, which the step to the same version has.
+                    edges.push((now - 1, now));
+                }
+                for &(from, to) in &edges {
+                    delta.snapshot.add(&ledger.snapshot_step(at(from), at(to)), 1.0);
+                }
+                delta.requests += edges.len() as f64;
+                delta.round_trips += trips(edges.len(), at_once);
+            }
+            Way::FromNothing | Way::Full => {
+                delta.from_nothing = ledger.from_nothing(ledger.now());
+                delta.requests += 1.0;
+                delta.round_trips += 1.0;
+            }
+        }
+        let way = |from: u64, bytes: u64, to: u64| match from {
+            0 => None,
+            from => match role_way(ladder, from, bytes, to, at_once) {
+                Way::Path(path) => Some(path),
+                Way::Full | Way::FromNothing => None,
+            },
+        };
+        if reads.top > 0.0 {
+            let to = ledger.top.version();
+            let bytes = if held.top == 0 { 0 } else { ledger.top_signed_bytes(held.top) };
+            match way(held.top, bytes, to) {
+                Some(path) => {
+                    for edge in &path {
+                        let (top, flat) = ledger.top_step(edge.from, edge.to);
+                        delta.top.add(&top, 1.0);
+                        delta.flat_top.add(&flat, 1.0);
+                    }
+                    delta.requests += path.len() as f64;
+                }
+                None => {
+                    delta.top_whole = 1.0;
+                    delta.requests += 1.0;
+                }
+            }
+            delta.round_trips += 1.0;
+        }
+        if reads.bins > 0.0 {
+            let bytes = if is_new { 0 } else { ledger.bins_signed_bytes(held.bins) };
+            match way(held.bins, bytes, ledger.bins_version) {
+                Some(path) => {
+                    delta.bins.count += path.len() as f64;
+                    delta.requests += path.len() as f64;
+                }
+                None => {
+                    delta.bins_whole = 1.0;
+                    delta.requests += 1.0;
+                }
+            }
+            delta.round_trips += 1.0;
+        }
+        let (mut whole, mut edges) = (0, 0);
+        for role in fetched {
+            let from = old(role);
+            let bytes = if from == 0 { 0 } else { ledger.signed_bytes(role, from) };
+            match way(from, bytes, ledger.roles[role].version()) {
+                Some(path) => {
+                    edges += path.len();
+                    let steps = path.iter().map(|edge| ledger.step(role, edge.from, edge.to));
+                    steps.for_each(|step| delta.roles.add(&step, 1.0));
+                }
+                None => {
+                    whole += 1;
+                    delta.whole.add(&ledger.document(role), 1.0);
+                }
+            }
+        }
+        delta.requests += (whole + edges) as f64;
+        delta.round_trips += trips(whole, limits.max_parallel).max(trips(edges, at_once));
+        reads
     }
+}
+
+/// The publish that wrote a version of the snapshot.
+fn at(version: u64) -> usize {
+    crate::math::index(version - 1)
 }
 
 /// Everything is to be measured, even what default limits refuse.
@@ -232,77 +288,40 @@ fn unlimited() -> Limits {
     limits
 }
 
-fn transfer(bytes: u64, requests: u64, round_trips: u64) -> Transfer {
-    Transfer { bytes: bytes as f64, requests: requests as f64, round_trips: round_trips as f64 }
-}
-
-fn row(path: &str, len: u64, gzip: u64) -> Fetched {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    match parse_versioned_file_name(name) {
-        Some((version, role)) => (role, version.get(), len, gzip),
-        None => (name.trim_end_matches(".json").to_owned(), 0, len, gzip),
+fn transfer(cost: &Cost) -> Transfer {
+    Transfer {
+        bytes: cost.bytes as f64,
+        requests: cost.requests as f64,
+        round_trips: cost.round_trips as f64,
     }
 }
 
-/// Bytes and number of the deltas on the ladder's path; `None` if it has none or the publisher left one out.
-fn edges(
-    repo: &Path,
-    ladder: Ladder,
-    from: u64,
-    to: u64,
-    name: &dyn Fn(Version, Version) -> DeltaName,
-) -> Result<Option<(f64, f64)>, Error> {
-    let Some(path) = ladder.path(from, to) else { return Ok(None) };
-    let version = |number| Version::new(number).unwrap_or(Version::FIRST);
-    let mut names: Vec<DeltaName> =
-        path.iter().map(|edge| name(version(edge.from), version(edge.to))).collect();
-    if let Some(last) = names.last()
-        && matches!(last, DeltaName::Snapshot { .. })
-        && !last.has_signatures()
-    {
-        names.push(name(version(to - 1), version(to)));
-    }
-    let mut sum = 0.0;
-    for name in &names {
-        match size(repo, name)? {
-            Some(bytes) => sum += bytes,
-            None => return Ok(None),
+/// Copies a folder of plain files and folders.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::create_dir(to).map_err(Error::io("make", to))?;
+    for entry in std::fs::read_dir(from).map_err(Error::io("read", from))? {
+        let entry = entry.map_err(Error::io("read", from))?;
+        let (old, new) = (entry.path(), to.join(entry.file_name()));
+        if old.is_dir() {
+            copy(&old, &new)?;
+        } else {
+            std::fs::copy(&old, &new).map_err(Error::io("copy", &old))?;
         }
     }
-    Ok(Some((sum, names.len() as f64)))
-}
-
-fn size(repo: &Path, name: &DeltaName) -> Result<Option<f64>, Error> {
-    let path = repo.join("public").join(name.path());
-    match std::fs::metadata(&path) {
-        Ok(metadata) => Ok(Some(metadata.len() as f64)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Io { action: "read", path, source }),
-    }
+    Ok(())
 }
 
 /// The mean of the visits of one kind of client.
-pub(super) fn mean(client: &crate::scenario::Client, visits: &[Visit]) -> (ClientCost, Reads) {
+pub(super) fn mean_of(client: &crate::scenario::Client, visits: Vec<Visit>) -> (ClientCost, Reads) {
     let of = |each: &dyn Fn(&Visit) -> Transfer| mean_transfer(visits.iter().map(each));
-    let count = visits.len().max(1) as f64;
-    let read = |each: &dyn Fn(&Reads) -> f64| {
-        visits.iter().map(|visit| each(&visit.reads)).sum::<f64>() / count
-    };
-    let reads = Reads {
-        needed: read(&|r| r.needed),
-        fetched: read(&|r| r.fetched),
-        unheld: read(&|r| r.unheld),
-        edges: read(&|r| r.edges),
-        top: read(&|r| r.top),
-        bins: read(&|r| r.bins),
-    };
     let cost = ClientCost {
         client: client.name.clone(),
         kind: client.kind,
         plain: of(&|visit| visit.plain),
         gzip: of(&|visit| visit.gzip),
+        zstd: of(&|visit| visit.zstd),
         delta: Some(of(&|visit| visit.delta)),
         overhead_percent: 0.0,
     };
-    (cost, reads)
+    (cost, mean(visits.into_iter().map(|visit| visit.reads)))
 }
