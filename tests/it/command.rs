@@ -1,6 +1,7 @@
 //! The `tufold` command: exit statuses, messages, JSON, and that a failure leaves nothing behind.
 
 mod delta;
+mod grow;
 mod reproduce;
 
 use std::collections::BTreeMap;
@@ -128,6 +129,10 @@ fn every_command_has_an_example_and_says_what_it_is_for() {
         "delta apply",
         "delta inspect",
         "delta compare",
+        "grow",
+        "plan",
+        "fit",
+        "reproduce",
         "completions",
     ] {
         let help = place.run(&format!("{command} --help"));

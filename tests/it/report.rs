@@ -15,7 +15,7 @@ use tufold_report::{
     Axis, BarSeries, Bars, Cell, Explorer, Floor, Heat, Lines, Mark, Optimum, Origin, Plot,
     Provenance, Report, Section, Series, Slider, Unit, answer,
 };
-use tufold_tests::project_dir;
+use tufold_tests::{checked_output, project_dir, tufold_binary};
 
 #[path = "../../crates/tufold-report/examples/sample/rows.rs"]
 mod rows;
@@ -71,11 +71,18 @@ const UNITS: [(Unit, &str); 7] = [
     (Unit::BitsPerSecond, "bits-per-second"),
 ];
 
-/// Has the browser read `report`, and compares the numbers that Rust and the page write.
+/// Has the browser read `report`.
 fn read(report: &Report) -> Seen {
     let folder = tempdir().expect("a temporary folder");
     let page = folder.path().join("report.html");
     std::fs::write(&page, report.to_html()).expect("room for a page");
+    let seen = read_page(&page);
+    assert_eq!(seen.plots, report.sections.len());
+    seen
+}
+
+/// Has the browser read a page, and compares the numbers that Rust and the page write.
+fn read_page(page: &Path) -> Seen {
     let sizes =
         [0.0, 1.0, 0.004_25, 0.999_6, 9.995, 12.345, 124.9, 999.5, 1_125.0, 12_250.0, 427_837.0];
     let large = [9_999_999.0, 4_294_967_296.0, 1.5e15, 2.5e22, -5_235_081.0, 1e-7];
@@ -88,7 +95,6 @@ fn read(report: &Report) -> Seen {
     let stdin = serde_json::json!({ "script": format, "cases": asked }).to_string();
     let seen = script("report_page.py", &page.to_string_lossy(), &stdin);
     let seen: Seen = serde_json::from_str(&seen).expect("JSON");
-    assert_eq!(seen.plots, report.sections.len());
     assert_eq!(seen.texts.len(), cases.len());
     for ((value, unit, _), (short, full)) in cases.iter().zip(&seen.texts) {
         assert_eq!((short, full), (&unit.short(*value), &unit.full(*value)), "{value} {unit:?}");
@@ -105,6 +111,73 @@ fn people_can_read_a_report_with_every_kind_of_plot() {
     let seen = read(&report);
     for section in &report.sections {
         assert!(seen.shown.contains(&section.finding), "{} is not shown", section.finding);
+    }
+}
+
+#[test]
+fn people_can_read_what_grow_writes() {
+    if !has_browser() {
+        return;
+    }
+    let folder = tempdir().expect("a temporary folder");
+    let mut command = Command::new(tufold_binary());
+    command.current_dir(folder.path()).env("TMPDIR", folder.path()).args([
+        "grow",
+        "--from=1000",
+        "--doublings=4",
+        "--replay-to=2000",
+        "--visitors=2",
+        "--layouts=bins-succinct:16,bins-succinct:16/hashes,bins-prefixes:16,projects-wildcard",
+        "--report=report.html",
+        "--csv=tables",
+    ]);
+    checked_output(&mut command, "tufold grow");
+    let seen = read_page(&folder.path().join("report.html"));
+    assert_eq!(seen.plots, 15);
+    for part in [
+        "Growth: a returning client",
+        "What each kind of client pays",
+        "Codecs against the floor",
+        "Ladders over gaps",
+        "Bins by scale",
+        "When to double the bins",
+        "Break-even bandwidth",
+        "A month of a project’s packages",
+        "Where deltas stop paying",
+        "Predicted against measured",
+        "measured",
+        "predicted",
+        "Commit",
+        "Machine",
+        "index.doubling_time_days",
+    ] {
+        let (part, shown) = (part.replace('’', "'").to_uppercase(), seen.shown.to_uppercase());
+        assert!(shown.contains(&part), "{part} is not shown");
+    }
+    assert!(!seen.shown.contains("NaN") && !seen.shown.contains("inf"), "{}", seen.shown);
+    // The tables hold what the plots show.
+    for name in ["clients", "ladders", "codecs", "bins", "months", "gaps"] {
+        let table = std::fs::read_to_string(folder.path().join(format!("tables/{name}.csv")));
+        assert!(table.expect("a table").lines().count() > 10, "{name}");
+    }
+}
+
+#[test]
+fn sliders_of_a_plan_move_its_recommendation() {
+    if !has_browser() {
+        return;
+    }
+    let mut command = Command::new(tufold_binary());
+    command.args(["plan", "pypi-today", "--serve", "--listen=127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the command");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    let result = std::panic::catch_unwind(|| script("plan_page.py", line.trim(), ""));
+    child.kill().expect("a command that can be ended");
+    child.wait().expect("an end");
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
     }
 }
 

@@ -14,10 +14,12 @@ pub enum Error {
         problem: String,
     },
     /// A figure of a scenario cannot be.
-    #[error("{file}: {key} is {value}, not {expected}")]
+    #[error("{file}: line {line}: {key} is {value}, not {expected}")]
     Value {
         /// The file.
         file: String,
+        /// The line of the figure, or of the table that lacks it.
+        line: usize,
         /// The key of the figure.
         key: String,
         /// Its value.

@@ -44,10 +44,11 @@ pub use predict::Predictor;
 pub use rates::{
     Curve, DeltaRates, Rates, STEPS as RATES_STEPS, WholeRates, measure as measure_rates,
 };
+pub use replay::work::Work;
 pub use replay::{
     Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_trace,
 };
-pub use report::{Run, report};
+pub use report::{Run, picture, report};
 pub use scenario::{
     Client, ClientKind, DAY_S, Expiry, Figure, Index, Paths, Publishing, Replay, Scenario,
     names as scenario_names,

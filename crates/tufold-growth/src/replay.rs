@@ -22,7 +22,7 @@ use crate::workload::{Activity, Experiment};
 
 mod source;
 mod visitor;
-mod work;
+pub(crate) mod work;
 
 use source::Shelf;
 pub(crate) use source::{gzip_len, zstd_len};

@@ -56,6 +56,11 @@ pub fn report(growth: &Growth, survey: &Survey, run: &Run) -> Result<Report, Err
     })
 }
 
+/// What a month costs over the size of the index, as an SVG; `None` without such rows.
+pub fn picture(survey: &Survey) -> Option<String> {
+    months::picture(survey)
+}
+
 fn method(growth: &Growth, survey: &Survey, run: &Run) -> Method {
     let scenario = &growth.scenario;
     let mut method = vec![

@@ -11,6 +11,8 @@ use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::Error;
 use crate::shape::Template;
@@ -163,15 +165,16 @@ impl Scenario {
             file: file.to_owned(),
             problem: error.to_string().trim_end().to_owned(),
         })?;
-        scenario.check(file)?;
+        scenario.check(file, text)?;
         Ok(scenario)
     }
 
-    fn check(&self, file: &str) -> Result<(), Error> {
+    fn check(&self, file: &str, text: &str) -> Result<(), Error> {
         let check = |is_good: bool, key: &str, value: &dyn fmt::Display, expected| match is_good {
             true => Ok(()),
             false => Err(Error::Value {
                 file: file.to_owned(),
+                line: line_of(text, key),
                 key: key.to_owned(),
                 value: value.to_string(),
                 expected,
@@ -275,6 +278,35 @@ impl Scenario {
         collect("", &value, &mut rows);
         rows
     }
+}
+
+/// The line of a key in a scenario's text, from 1; of the table that it should be in, if it is not there.
+fn line_of(text: &str, key: &str) -> usize {
+    fn inside<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t Spanned<DeValue<'i>>> {
+        table.iter().find(|(found, _)| found.get_ref() == name).map(|(_, value)| value)
+    }
+    let place = || {
+        let root = DeTable::parse(text).ok()?;
+        let (path, field) = key.rsplit_once('.').unwrap_or(("", key));
+        let (outer, client) = path.split_once('.').unwrap_or((path, ""));
+        let mut found = 0..0;
+        let mut table = root.get_ref();
+        if !outer.is_empty() {
+            let mut value = inside(table, outer)?;
+            if let DeValue::Array(clients) = value.get_ref() {
+                let is_named = |value: &&Spanned<DeValue<'_>>| {
+                    let name = value.get_ref().as_table().and_then(|client| inside(client, "name"));
+                    name.and_then(|name| name.get_ref().as_str()) == Some(client)
+                };
+                value = clients.iter().find(is_named)?;
+            }
+            found = value.span();
+            table = value.get_ref().as_table()?;
+        }
+        Some(inside(table, field).map_or(found, Spanned::span).start)
+    };
+    let start = place().unwrap_or(0);
+    1 + text.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count()
 }
 
 /// Finds the figures in a scenario that was turned into JSON.

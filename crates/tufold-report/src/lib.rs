@@ -38,6 +38,7 @@
 mod explorer;
 mod html;
 mod page;
+mod picture;
 mod plot;
 mod records;
 mod report;

@@ -7,12 +7,13 @@ use anyhow::Context;
 use clap::builder::ArgPredicate;
 use tufold_growth::{
     Event, Grid, Growth, LayoutSpec, Provenance, RATES_STEPS, Rates, ReplayOptions, Row, Run,
-    Scenario, grow, grow_lists, measure_rates, report, scenario_names, survey,
+    Scenario, Work, grow, grow_lists, measure_rates, picture, report, scenario_names, survey,
 };
 
 use tufold_repo::targets::{Source, read_targets};
 
 use crate::bars;
+use crate::interrupt;
 use crate::output::{Exit, Out, count};
 
 mod tables;
@@ -33,7 +34,7 @@ const STUDY_LAYOUTS: &str = "bins-succinct:auto,bins-prefixes:16384,bins-succinc
   tufold grow pypi-pep458 --replay-to 0 --layouts bins-prefixes:16384,bins-succinct:16384
   tufold grow pypi-today --from 62500 --doublings 7 --replay-to 8000000 --resume cells.jsonl
   tufold grow debian-sid --trace datasets/debian-forky-amd64.tsv.zst,datasets/debian-sid-amd64.tsv.zst --layouts bins-succinct:1024
-  tufold grow --study --report study.html --csv study --resume cells.jsonl
+  tufold grow --study --report study.html --csv study --picture study.svg --resume cells.jsonl
   tufold grow drupal --sources
   tufold grow mine.toml --measure-rates mine.rates.toml
   tufold grow mine.toml --rates mine.rates.toml --csv tables")]
@@ -105,6 +106,9 @@ pub(crate) struct Args {
     /// Write a report with interactive plots: one HTML file that needs no other
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Draw what a month costs over the size of the index, as an SVG that follows the reader's theme
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Write tables into this folder: clients.csv, publishers.csv, agreement.csv; with --report also ladders.csv, codecs.csv,
     /// bins.csv, months.csv and gaps.csv
     #[arg(long, value_name = "DIR")]
@@ -116,7 +120,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     if args.sources {
         return sources(&scenario, out);
     }
-    let work = args.work.unwrap_or_else(|| folder_for(args.replay_to));
+    let scratch = Work::new(&args.work.unwrap_or_else(|| folder_for(args.replay_to)))?;
+    remove_when_interrupted(scratch.path().to_owned());
+    let work = scratch.path().to_owned();
     if let Some(file) = &args.measure_rates {
         let bar = bars::steps("measuring rates", RATES_STEPS);
         let rates = measure_rates(&scenario, &work, &|_| bar.inc(1))?;
@@ -158,15 +164,17 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         let lists = lists.collect::<anyhow::Result<Vec<_>>>()?;
         grow_lists(&scenario, &rates, &grid, &lists, &progress)?
     };
-    let surveyed = match &args.report {
-        Some(file) => {
-            let surveyed = survey(&scenario, &rates, &grid, &progress)?;
-            let page = report(&growth, &surveyed, &this_run())?.to_html();
-            write(file, page.as_bytes())?;
-            Some(surveyed)
-        }
-        None => None,
+    let is_surveyed = args.report.is_some() || args.picture.is_some();
+    let surveyed = match is_surveyed {
+        true => Some(survey(&scenario, &rates, &grid, &progress)?),
+        false => None,
     };
+    if let Some((file, surveyed)) = args.report.as_ref().zip(surveyed.as_ref()) {
+        write(file, report(&growth, surveyed, &this_run())?.to_html().as_bytes())?;
+    }
+    if let Some((file, surveyed)) = args.picture.as_ref().zip(surveyed.as_ref()) {
+        write(file, picture(surveyed).unwrap_or_default().as_bytes())?;
+    }
     if let Some(folder) = &args.csv {
         tables::write(&growth, surveyed.as_ref(), folder)?;
     }
@@ -178,9 +186,21 @@ fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
 }
 
+/// Ctrl-C removes what replays have made; what was noted for --resume stays.
+fn remove_when_interrupted(folder: PathBuf) {
+    interrupt::end_with(move || {
+        // The replay goes on writing meanwhile.
+        for _ in 0..100 {
+            if std::fs::remove_dir_all(&folder).is_ok() || !folder.exists() {
+                break;
+            }
+        }
+        std::process::exit(130);
+    });
+}
+
 /// What a report says of how it was made.
 fn this_run() -> Run {
-    // The paths of files that are written say nothing about what is in them.
     let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     Run {
         command: format!("tufold {words}"),

@@ -1,4 +1,4 @@
-//! The folder of a replay: gone at its end, and whoever is killed leaves it to the next replay to remove.
+//! The folder of replays: gone at their end, and whoever is killed leaves it to the next replay to remove.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::Error;
 const PREFIX: &str = "tufold-replay-";
 const LOCK: &str = "lock";
 
-/// A folder with a lock that its process holds.
-pub(super) struct Work {
+/// A folder with a lock that its process holds, removed when it is dropped.
+pub struct Work {
     // Fields are dropped in this order: the lock lies in the folder.
     _lock: Lock,
     folder: TempDir,
@@ -19,7 +19,7 @@ pub(super) struct Work {
 
 impl Work {
     /// A new folder in `parent`. Those of replays that were killed are removed there.
-    pub(super) fn new(parent: &Path) -> Result<Self, Error> {
+    pub fn new(parent: &Path) -> Result<Self, Error> {
         remove_stale(parent);
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent);
         let folder = folder.map_err(Error::io("make a folder in", parent))?;
@@ -27,7 +27,8 @@ impl Work {
         Ok(Self { _lock: lock, folder })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 }

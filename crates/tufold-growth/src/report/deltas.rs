@@ -180,7 +180,6 @@ fn ladder_finding(survey: &Survey, names: &[&str]) -> Option<String> {
 
 /// A visit after a change, as the record has it.
 struct Visit {
-    client: &'static str,
     name: &'static str,
     bytes: f64,
     cpu_s: f64,
@@ -201,7 +200,7 @@ pub(super) fn break_even() -> Result<Section, Error> {
             file: "benches/record/visits.tsv".to_owned(),
             problem: format!("no changed visit of {client} for {LOOKED_UP} targets"),
         })?;
-        Ok::<_, Error>(Visit { client, name, bytes, cpu_s: cpu_ms / 1e3 })
+        Ok::<_, Error>(Visit { name, bytes, cpu_s: cpu_ms / 1e3 })
     };
     let visits = [
         visit("python-tuf", "python-tuf, whole files")?,
@@ -239,29 +238,18 @@ pub(super) fn break_even() -> Result<Section, Error> {
         series: series.collect(),
         marks: even.map(mark).into_iter().collect(),
     });
-    let mut section = section(
-        "Break-even bandwidth",
-        finding,
-        plot,
-        vec![format!(
-            "A visit for {LOOKED_UP} targets after 1,000 changes to 1 M targets in 16,384 bins, from benches/record/visits.tsv: \
-             bytes and CPU time are measured, the time on a line is bytes by bandwidth plus CPU time, without round trips."
-        )],
-    );
-    let row = |visit: &Visit| {
-        vec![
-            Value::Text(visit.client.to_owned()),
-            Value::Number(visit.bytes, Origin::Measured),
-            Value::Number(visit.cpu_s, Origin::Measured),
-        ]
+    let figure = |visit: &Visit| {
+        let (bytes, cpu) = (Unit::Bytes.short(visit.bytes), Unit::Seconds.short(visit.cpu_s));
+        format!("{} {bytes} and {cpu}", visit.name)
     };
-    section.table = Table {
-        columns: vec![
-            Column::text("client"),
-            Column::number("bodies", Unit::Bytes),
-            Column::number("CPU time", Unit::Seconds),
-        ],
-        rows: visits.iter().map(row).collect(),
-    };
-    Ok(section)
+    let figures: Vec<String> = visits.iter().map(figure).collect();
+    let notes = vec![
+        format!(
+            "A visit for {LOOKED_UP} targets after 1,000 changes to 1 M targets in 16,384 bins. Measured bytes and CPU time \
+             (benches/record/visits.tsv): {}.",
+            figures.join("; ")
+        ),
+        "The time on a line is bytes by bandwidth plus CPU time, without round trips.".to_owned(),
+    ];
+    Ok(section("Break-even bandwidth", finding, plot, notes))
 }

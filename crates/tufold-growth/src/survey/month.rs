@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tufold_delta::Ladder;
 
@@ -24,6 +25,9 @@ const MONTH_S: u64 = 30 * DAY_S;
 
 /// Bins are tried from this power of two to that.
 const BITS: std::ops::RangeInclusive<u32> = 8..=24;
+
+/// Bins behind proofs.
+const PROOFS: LayoutSpec = LayoutSpec { snapshot: Snapshots::Merkle, ..SUCCINCT };
 
 /// How often the index is doubled.
 const DOUBLINGS: u32 = 6;
@@ -45,8 +49,10 @@ pub enum Design {
     Pep458,
     /// Bins of the best number by TAP 15, whole files in gzip.
     BinsAlone,
-    /// The same with a proof for each role instead of a snapshot (TAP 16).
+    /// The same bins with a proof for each role instead of a snapshot (TAP 16).
     Proofs,
+    /// Proofs for as many bins as are tried at all, with hardly a target in each. Every publish changes every proof.
+    ManyProofs,
     /// One signed list of projects and versions, sent as JSON patches in bzip2. It lists no target.
     Mercury,
     /// Bins of the best number, with deltas.
@@ -65,15 +71,22 @@ pub enum User {
 
 impl Design {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Pep458, Self::BinsAlone, Self::Proofs, Self::Mercury, Self::Deltas];
+    pub const ALL: [Self; 6] = [
+        Self::Pep458,
+        Self::BinsAlone,
+        Self::Proofs,
+        Self::ManyProofs,
+        Self::Mercury,
+        Self::Deltas,
+    ];
 
     /// What legends call it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pep458 => "PEP 458, whole files",
             Self::BinsAlone => "best bins, gzip",
-            Self::Proofs => "TAP 16's proofs, gzip",
+            Self::Proofs => "TAP 16's proofs, same bins",
+            Self::ManyProofs => "TAP 16, 16.8 million bins",
             Self::Mercury => "Mercury's list",
             Self::Deltas => "tufold: best bins, deltas",
         }
@@ -85,6 +98,7 @@ impl Design {
             Self::Pep458 => "pep-458",
             Self::BinsAlone => "bins-alone",
             Self::Proofs => "proofs",
+            Self::ManyProofs => "many-proofs",
             Self::Mercury => "mercury",
             Self::Deltas => "deltas",
         }
@@ -97,7 +111,8 @@ impl Design {
                 Some(layout.with_bits(PEP_458_BITS))
             }
             Self::BinsAlone | Self::Deltas => Some(SUCCINCT),
-            Self::Proofs => Some(LayoutSpec { snapshot: Snapshots::Merkle, ..SUCCINCT }),
+            Self::Proofs => Some(PROOFS),
+            Self::ManyProofs => Some(PROOFS.with_bits(*BITS.end())),
             Self::Mercury => None,
         }
     }
@@ -107,7 +122,7 @@ impl Design {
         let Some(client) = costs.clients.get(at) else { return Transfer::default() };
         match self {
             Self::Pep458 => client.plain,
-            Self::BinsAlone | Self::Proofs | Self::Mercury => client.gzip,
+            Self::BinsAlone | Self::Proofs | Self::ManyProofs | Self::Mercury => client.gzip,
             Self::Deltas => client.delta.unwrap_or(client.gzip),
         }
     }
@@ -144,52 +159,83 @@ pub(super) fn costs(
     rates: &Rates,
     ladder: Ladder,
 ) -> Result<Vec<MonthCost>, Error> {
+    let sizes = (0..=DOUBLINGS).map(|doubling| 1_u64 << doubling);
+    let cells: Vec<(u64, Design)> =
+        sizes.flat_map(|times| Design::ALL.map(|design| (times, design))).collect();
+    let rows: Result<Vec<Vec<MonthCost>>, Error> = cells
+        .into_par_iter()
+        .map(|(times, design)| month(scenario, rates, ladder, times, design))
+        .collect();
+    Ok(rows?.into_iter().flatten().collect())
+}
+
+/// One design at one size, for both users.
+fn month(
+    scenario: &Scenario,
+    rates: &Rates,
+    ladder: Ladder,
+    times_today: u64,
+    design: Design,
+) -> Result<Vec<MonthCost>, Error> {
+    let targets = scenario.index.targets.value * times_today;
+    let (mut begin, experiment) = today(&with_users(&scenario.scaled(targets)));
+    if design == Design::Pep458 {
+        begin.expiry.resign_bins_every_s.value = DAY_S;
+    }
+    let mut never = begin.clone();
+    never.expiry.resign_bins_every_s.value = NEVER_S;
+    let never = Predictor::new(&never, experiment, rates.clone(), ladder)?;
+    let phases = Phases::new(&begin, experiment, rates, ladder)?;
+    let tried: Vec<LayoutSpec> = match design.layout() {
+        None => Vec::new(),
+        Some(layout) if layout.bin_count().is_some() => vec![layout],
+        Some(layout) => BITS.map(|bits| layout.with_bits(bits)).collect(),
+    };
+    // Proofs alone would want a bin for each target; they get the bins that whole files want.
+    let judged = |layout: LayoutSpec| match design {
+        Design::Proofs => LayoutSpec { snapshot: Snapshots::Versions, ..layout },
+        _ => layout,
+    };
+    let tried: Vec<(LayoutSpec, [Costs; 2])> = tried
+        .into_iter()
+        .map(|layout| Ok((layout, phases.costs(judged(layout))?)))
+        .collect::<Result<_, Error>>()?;
+    let download = begin.index.average_download_bytes.value as f64;
     let mut rows = Vec::new();
-    for times_today in (0..=DOUBLINGS).map(|doubling| 1_u64 << doubling) {
-        let targets = scenario.index.targets.value * times_today;
-        let scaled = with_users(&scenario.scaled(targets));
-        let (begin, experiment) = today(&scaled);
-        for design in Design::ALL {
-            let mut begin = begin.clone();
-            if design == Design::Pep458 {
-                begin.expiry.resign_bins_every_s.value = DAY_S;
+    for (at, client) in begin.client.iter().enumerate() {
+        let gap_s = client.gap_s.as_ref().map_or(MONTH_S, |gap| gap.value);
+        let visits = MONTH_S as f64 / gap_s as f64;
+        let bytes = |costs: &[Costs; 2]| phases.mean(design, costs, at, gap_s);
+        let best = tried.iter().map(|(layout, costs)| (*layout, bytes(costs)));
+        let best = best.min_by(|a, b| a.1.total_cmp(&b.1));
+        let (bins, quiet, mean) = match best {
+            None => {
+                let bytes = mercury_visit(&begin, experiment, gap_s);
+                (None, bytes, bytes)
             }
-            let mut never = begin.clone();
-            never.expiry.resign_bins_every_s.value = NEVER_S;
-            let never = Predictor::new(&never, experiment, rates.clone(), ladder)?;
-            for (at, client) in begin.client.iter().enumerate() {
-                let user = if at == 0 { User::OnePackage } else { User::Project };
-                let gap_s = client.gap_s.as_ref().map_or(MONTH_S, |gap| gap.value);
-                let visits = MONTH_S as f64 / gap_s as f64;
-                let (bins, quiet, mean) = match design.layout() {
-                    None => {
-                        let bytes = mercury_visit(&begin, experiment, gap_s);
-                        (None, bytes, bytes)
-                    }
-                    Some(layout) => {
-                        let phases = Phases::new(&begin, experiment, rates, ladder)?;
-                        let (settled, mean) = phases.cheapest(design, layout, at, gap_s)?;
-                        let quiet = design.transfer(&never.predict(settled)?, at).bytes;
-                        (settled.bin_count(), quiet, mean)
-                    }
+            Some((layout, judged_bytes)) => {
+                let mean = match design {
+                    Design::Proofs => bytes(&phases.costs(layout)?),
+                    _ => judged_bytes,
                 };
-                let download = begin.index.average_download_bytes.value as f64;
-                rows.push(MonthCost {
-                    design,
-                    user,
-                    times_today,
-                    targets,
-                    bins,
-                    bytes: visits * mean,
-                    resign_bytes: visits * (mean - quiet),
-                    percent: 100.0 * visits * mean / download,
-                    provenance: match design {
-                        Design::Proofs | Design::Mercury => Provenance::PredictedOnly,
-                        _ => Provenance::Predicted,
-                    },
-                });
+                let quiet = design.transfer(&never.predict(layout)?, at).bytes;
+                (layout.bin_count(), quiet, mean)
             }
-        }
+        };
+        rows.push(MonthCost {
+            design,
+            user: if at == 0 { User::OnePackage } else { User::Project },
+            times_today,
+            targets,
+            bins,
+            bytes: visits * mean,
+            resign_bytes: visits * (mean - quiet),
+            percent: 100.0 * visits * mean / download,
+            provenance: match design {
+                Design::Proofs | Design::ManyProofs | Design::Mercury => Provenance::PredictedOnly,
+                _ => Provenance::Predicted,
+            },
+        });
     }
     Ok(rows)
 }
@@ -242,40 +288,16 @@ impl<'s> Phases<'s> {
         Ok(Self { before, after: ending((rounds * every_s).div_ceil(interval_s))?, every_s })
     }
 
-    /// One visit, as the mean of all phases.
-    fn visit(
-        &self,
-        design: Design,
-        layout: LayoutSpec,
-        at: usize,
-        gap_s: u64,
-    ) -> Result<f64, Error> {
-        let bytes = |predictor: &Predictor<'_>| {
-            Ok::<f64, Error>(design.transfer(&predictor.predict(layout)?, at).bytes)
-        };
-        let share = (gap_s as f64 / self.every_s as f64).min(1.0);
-        Ok(share * bytes(&self.after)? + (1.0 - share) * bytes(&self.before)?)
+    /// Just after everything was signed again, and just before.
+    fn costs(&self, layout: LayoutSpec) -> Result<[Costs; 2], Error> {
+        Ok([self.after.predict(layout)?, self.before.predict(layout)?])
     }
 
-    /// The layout with the number of bins for which a visit costs least, if it leaves them open; and the visit.
-    fn cheapest(
-        &self,
-        design: Design,
-        layout: LayoutSpec,
-        at: usize,
-        gap_s: u64,
-    ) -> Result<(LayoutSpec, f64), Error> {
-        if layout.bin_count().is_some() {
-            return Ok((layout, self.visit(design, layout, at, gap_s)?));
-        }
-        let mut best = (layout, f64::INFINITY);
-        for tried in BITS.map(|bits| layout.with_bits(bits)) {
-            let bytes = self.visit(design, tried, at, gap_s)?;
-            if bytes < best.1 {
-                best = (tried, bytes);
-            }
-        }
-        Ok(best)
+    /// One visit, as the mean of all phases.
+    fn mean(&self, design: Design, [after, before]: &[Costs; 2], at: usize, gap_s: u64) -> f64 {
+        let share = (gap_s as f64 / self.every_s as f64).min(1.0);
+        let bytes = |costs: &Costs| design.transfer(costs, at).bytes;
+        share * bytes(after) + (1.0 - share) * bytes(before)
     }
 }
 
@@ -319,9 +341,10 @@ pub(super) fn gaps(
         };
         begin.client = GAPS_S.iter().map(|&gap_s| client(gap_s)).collect();
         let phases = Phases::new(&begin, experiment, rates, ladder)?;
+        let costs = phases.costs(layout)?;
         for (at, gap_s) in GAPS_S.into_iter().enumerate() {
-            let gzip_bytes = phases.visit(Design::BinsAlone, layout, at, gap_s)?;
-            let delta_bytes = phases.visit(Design::Deltas, layout, at, gap_s)?;
+            let gzip_bytes = phases.mean(Design::BinsAlone, &costs, at, gap_s);
+            let delta_bytes = phases.mean(Design::Deltas, &costs, at, gap_s);
             let bins = layout.bin_count().unwrap_or(1);
             rows.push(GapCost { times_today, gap_s, bins, gzip_bytes, delta_bytes });
         }
