@@ -75,7 +75,7 @@ pub(super) fn is_hex(text: &[u8]) -> bool {
 
 /// Whether a string counts as hex and not as text.
 pub(super) fn is_hex_leaf(text: &[u8]) -> bool {
-    text.len() >= 8 && text.len() % 2 == 0 && is_hex(text)
+    text.len() >= 8 && text.len().is_multiple_of(2) && is_hex(text)
 }
 
 /// Appends bytes as lower-case hex.
