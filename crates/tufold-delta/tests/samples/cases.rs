@@ -1,5 +1,7 @@
 //! Benchmark pairs with the floor that each is held to, expiry and all other small fields counting as nothing.
 
+use std::collections::BTreeMap;
+
 use super::{Form, Noise, Project, Snapshot, Targets, zipf_rates};
 use tufold_delta::{Floor, chances_bits, poisson_bits};
 
@@ -105,19 +107,59 @@ fn uniform_floor(shape: Shape, changed: usize) -> Floor {
 
 /// About `expected` bins one version up, by Zipf's law, after a history by the same.
 pub fn zipf(shape: Shape, expected: usize) -> Case {
-    let rates = zipf_rates(shape.bins, expected as f64, 5);
-    let mut noise = Noise(99);
-    let chances: Vec<f64> = rates.iter().map(|rate| 1.0 - (-rate).exp()).collect();
-    let mean = rates.iter().sum::<f64>() / shape.bins as f64;
-    let versions: Vec<u64> =
-        rates.iter().map(|rate| 1 + noise.poisson(rate / mean * shape.mean_version())).collect();
-    let base = Snapshot::new(shape.form, versions, &mut noise);
-    let changes: Vec<bool> = chances.iter().map(|&chance| noise.unit() < chance).collect();
+    let Zipf { chances, base, changes, .. } = Zipf::draw(shape, expected);
     let changed: Vec<usize> = (0..shape.bins).filter(|&i| changes[i]).collect();
     let bits = chances_bits(chances.into_iter().zip(changes)) + shape.lengths_bits(changed.len());
     let floor = Floor::oracle(shape.strict(changed.len()), bits);
     let new = base.next(&changed, 4);
     shape.case(&format!("zipf about {expected}"), &base, &new, floor, (1.04, 48.0))
+}
+
+/// What the same change takes whoever knows the law, its scale and the old versions, but not which bin has which rank: less than that
+/// nobody can be expected to send who does not ask the generator. Versions only.
+pub fn zipf_told_by_versions(shape: Shape, expected: usize) -> Floor {
+    let Zipf { chances, means, base, changes } = Zipf::draw(shape, expected);
+    let mut told: BTreeMap<u64, f64> = BTreeMap::new();
+    for bin in &base.bins {
+        told.entry(bin.version).or_insert_with(|| {
+            // By Bayes, each rank being as likely. What does not depend on the rank cancels out.
+            let seen = (bin.version - 1) as f64;
+            let best = if seen > 0.0 { seen * seen.ln() - seen } else { 0.0 };
+            let weights = means.iter().map(|mean| (seen * mean.ln() - mean - best).exp());
+            let (mut sum, mut all) = (0.0, 0.0);
+            for (weight, chance) in weights.zip(&chances) {
+                sum += weight * chance;
+                all += weight;
+            }
+            sum / all
+        });
+    }
+    let bits = chances_bits(base.bins.iter().map(|bin| told[&bin.version]).zip(changes.clone()));
+    Floor::oracle(shape.strict(changes.into_iter().filter(|&changed| changed).count()), bits)
+}
+
+/// A snapshot and the bins that change next.
+struct Zipf {
+    /// With which chance each bin changes.
+    chances: Vec<f64>,
+    /// How often each has changed before, on average.
+    means: Vec<f64>,
+    base: Snapshot,
+    changes: Vec<bool>,
+}
+
+impl Zipf {
+    fn draw(shape: Shape, expected: usize) -> Self {
+        let rates = zipf_rates(shape.bins, expected as f64, 5);
+        let mut noise = Noise(99);
+        let chances: Vec<f64> = rates.iter().map(|rate| 1.0 - (-rate).exp()).collect();
+        let mean = rates.iter().sum::<f64>() / shape.bins as f64;
+        let means: Vec<f64> = rates.iter().map(|rate| rate / mean * shape.mean_version()).collect();
+        let versions: Vec<u64> = means.iter().map(|&mean| 1 + noise.poisson(mean)).collect();
+        let base = Snapshot::new(shape.form, versions, &mut noise);
+        let changes = chances.iter().map(|&chance| noise.unit() < chance).collect();
+        Self { chances, means, base, changes }
+    }
 }
 
 /// A versions-only snapshot for a client that has nothing.
