@@ -153,6 +153,27 @@ fn a_repository_lives_in_a_bucket() {
         bucket["metadata/timestamp.json"]
     );
 
+    // What is shown, and what would be written and removed, is the same too; a rehearsal leaves no trace.
+    let both = |command: &str| {
+        let in_bucket = objects.ok(&command.replace("REPO", "s3://index/a/b --private keys"));
+        let in_folder = objects.ok(&command.replace("REPO", "plain"));
+        assert_eq!(in_bucket.replace("s3://index/a/b", "plain"), in_folder, "{command}");
+    };
+    both("show REPO");
+    both("show REPO bins-0");
+    both("show REPO --target path-41 --json");
+    let keys = tree(&objects.path("keys"));
+    both("publish REPO --targets a.tsv --dry-run --now 2026-11-22T02:00:00Z --json");
+    both("prune REPO --keep 1h --dry-run --now 2026-11-30T00:00:00Z");
+    objects.ok("init s3://index/new --private new --targets a.tsv --bins 16 --dry-run --json");
+    assert!(!objects.path("index/new").exists() && !objects.path("new").exists());
+    assert!(tree(&objects.path("keys")) == keys && tree(&objects.path("index/a/b")) == bucket);
+    both("prune REPO --keep 1h --now 2026-11-30T00:00:00Z");
+    let pruned = tree(&objects.path("index/a/b"));
+    assert!(pruned.len() < bucket.len());
+    assert!(pruned == tree(&objects.path("plain/public")));
+    objects.ok("check s3://index/a/b --private keys --now 2026-11-22T02:00:00Z");
+
     // A second repository is not made over the first, and nobody makes one without a place for its keys.
     let error = objects.error(&format!("init s3://index/a/b --private other {init}"));
     assert_eq!(error, "tufold: s3://index/a/b is a repository already\n");

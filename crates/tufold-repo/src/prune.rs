@@ -48,7 +48,11 @@ pub struct Pruner {
 impl Pruner {
     /// Opens the repository in the folder `path` for writing; an error if somebody else has it.
     pub fn open(path: &std::path::Path) -> Result<Self, Error> {
-        let repository = Repository::open(path)?;
+        Self::of(Repository::open(path)?)
+    }
+
+    /// Takes the repository for writing; an error if somebody else has it.
+    pub fn of(repository: Repository) -> Result<Self, Error> {
         let lock = repository.private.lock()?;
         let state = repository.state()?;
         Ok(Self { repository, state, _lock: lock })

@@ -10,7 +10,7 @@ use tufold_repo::Place;
 /// Uploads, and reads, that wait for a bucket at once.
 const REQUESTS_AT_ONCE: usize = 32;
 
-/// A repository to write or to check.
+/// The repository that a command is about.
 #[derive(clap::Args, Debug)]
 pub(crate) struct PlaceArgs {
     /// The folder of the repository; or s3://BUCKET/PREFIX, which then holds what would be in its public/ (endpoint and

@@ -1,12 +1,11 @@
 //! `tufold prune`: removes old versions.
 
-use std::path::PathBuf;
-
-use tufold_repo::Pruner;
 use tufold_repo::settings::Lifetime;
+use tufold_repo::{Pruner, Repository};
 
 use crate::bars;
 use crate::cmd::Now;
+use crate::cmd::place::PlaceArgs;
 use crate::output::{Exit, Out, bytes, count};
 
 /// Remove old versions that no client can still want
@@ -15,10 +14,11 @@ use crate::output::{Exit, Out, bytes, count};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tufold prune demo --keep 48h
-  tufold prune demo --keep 7d --dry-run")]
+  tufold prune demo --keep 7d --dry-run
+  tufold prune s3://index/public --private keys --keep 48h")]
 pub(crate) struct Args {
-    /// The folder of the repository
-    repo: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// How long a version stays after it was superseded
     #[arg(long, value_name = "TIME", default_value = "48h")]
     keep: Lifetime,
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let pruner = Pruner::open(&args.repo)?;
+    let pruner = Pruner::of(Repository::open_at(args.place.open()?)?)?;
     let plan = pruner.plan(args.keep, args.now.get()?)?;
     if !args.dry_run {
         pruner.commit(&plan, &bars::bars())?;

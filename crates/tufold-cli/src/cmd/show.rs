@@ -1,11 +1,11 @@
 //! `tufold show`: what is in a repository.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use tufold_repo::Repository;
 use tufold_repo::show::{self, RoleRow, TargetRow};
 
+use crate::cmd::place::PlaceArgs;
 use crate::output::{Exit, Out, bytes, count};
 
 /// Show what a repository holds, and which bin holds what
@@ -15,10 +15,11 @@ use crate::output::{Exit, Out, bytes, count};
 #[command(after_help = "Examples:
   tufold show demo
   tufold show demo bins-2a7
-  tufold show demo --target pool/main/0/0ad/0ad_0.28.0-3+b3_amd64.deb")]
+  tufold show demo --target pool/main/0/0ad/0ad_0.28.0-3+b3_amd64.deb
+  tufold show s3://index/public --private keys")]
 pub(crate) struct Args {
-    /// The folder of the repository
-    repo: PathBuf,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// A role, which is shown with its targets
     #[arg(conflicts_with = "target")]
     role: Option<String>,
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
-    let repository = Repository::open(&args.repo)?;
+    let repository = Repository::open_at(args.place.open()?)?;
     if let Some(path) = &args.target {
         let row = show::target(&repository, path)?;
         let found = row.length_bytes.is_some();
@@ -45,7 +46,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     }
     let overview = show::overview(&repository)?;
     out.result(&overview, |out| {
-        writeln!(out, "{}: {}", args.repo.display(), overview.layout)?;
+        writeln!(out, "{}: {}", args.place, overview.layout)?;
         table(&overview.roles, out)?;
         match overview.leaf_roles {
             0 => Ok(()),
