@@ -26,6 +26,10 @@ struct State {
     idle_since: Instant,
     /// Since when the system takes no more bytes.
     blocked_since: Option<Instant>,
+    /// Bytes that the system has taken.
+    written: u64,
+    /// While answers are under way: a moment of late, and what was written until then.
+    watched: Option<(Instant, u64)>,
 }
 
 /// How far the answer to one request is.
@@ -56,7 +60,9 @@ pub(crate) enum Verdict {
 impl Activity {
     pub(crate) fn new() -> Arc<Self> {
         let requests = BTreeMap::new();
-        let state = State { next: 0, requests, idle_since: Instant::now(), blocked_since: None };
+        let idle_since = Instant::now();
+        let (blocked_since, watched) = (None, None);
+        let state = State { next: 0, requests, idle_since, blocked_since, written: 0, watched };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -70,8 +76,11 @@ impl Activity {
     }
 
     pub(crate) fn verdict(&self, limits: &Limits) -> Verdict {
-        let (state, now) = (self.state(), Instant::now());
+        let (mut state, now) = (self.state(), Instant::now());
         if state.blocked_since.is_some_and(|since| now - since > limits.stall) {
+            return Verdict::Slow;
+        }
+        if state.takes_too_little(limits, now) {
             return Verdict::Slow;
         }
         let answers = state.requests.len() as u64;
@@ -91,6 +100,25 @@ impl Activity {
     // No method panics half-way through a change.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What an HTTP/2 stream has taken of an answer may lie in a buffer here, behind a window that the client keeps shut.
+    /// So it also counts what left: in every span of this length that answers are under way.
+    fn takes_too_little(&mut self, limits: &Limits, now: Instant) -> bool {
+        if self.requests.values().all(|answer| answer.begun.is_none()) {
+            self.watched = None;
+            return false;
+        }
+        let (since, before) = *self.watched.get_or_insert((now, self.written));
+        let span = now - since;
+        if span <= limits.stall {
+            return false;
+        }
+        let due = span.as_secs_f64() * limits.min_bytes_per_s as f64;
+        self.watched = Some((now, self.written));
+        ((self.written - before) as f64) < due
     }
 }
 
@@ -123,10 +151,11 @@ impl<T> Watched<T> {
         Self { stream, activity }
     }
 
-    fn seen<R>(&self, poll: Poll<R>) -> Poll<R> {
+    fn seen(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let mut state = self.activity.state();
-        if poll.is_ready() {
+        if let Poll::Ready(written) = &poll {
             state.blocked_since = None;
+            state.written += written.as_ref().map_or(0, |len| *len as u64);
         } else {
             state.blocked_since.get_or_insert_with(Instant::now);
         }
@@ -209,6 +238,29 @@ mod tests {
         assert_eq!(activity.verdict(&LIMITS), verdict, "{answers:?} {blocked_s:?} {idle_s}");
         drop(requests);
         assert!(answers.is_empty() || activity.verdict(&LIMITS) != Verdict::Idle);
+    }
+
+    #[test]
+    fn what_stays_in_a_buffer_is_not_taken() {
+        let activity = Activity::new();
+        let request = activity.begin();
+        request.took(1 << 20);
+        let check = |seconds, written, verdict| {
+            let ago = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+            let mut state = activity.state();
+            state.watched = Some((ago, state.written));
+            state.written += written;
+            drop(state);
+            assert_eq!(activity.verdict(&LIMITS), verdict, "{seconds} {written}");
+        };
+        check(19, 0, Verdict::Fine);
+        check(21, 20_000, Verdict::Slow);
+        check(21, 22_000, Verdict::Fine);
+        // What was taken before is no merit.
+        check(5, 1 << 30, Verdict::Fine);
+        check(21, 0, Verdict::Slow);
+        drop(request);
+        check(21, 0, Verdict::Fine);
     }
 
     #[test]

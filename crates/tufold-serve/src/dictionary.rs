@@ -22,7 +22,8 @@ pub(crate) struct Series {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Held {
     pub(crate) digest: Digest,
-    version: Version,
+    /// What the client was told of it, if it says.
+    version: Option<Version>,
 }
 
 impl Series {
@@ -42,9 +43,17 @@ impl Series {
         HeaderValue::try_from(value).ok()
     }
 
-    /// The file that a client says it has, if it is an earlier version of this one.
-    pub(crate) fn earlier(&self, held: Held) -> Option<String> {
-        let Held { version, .. } = held;
+    /// The file that a client has, if it is an earlier version of this one. A client need not say which version it has
+    /// (RFC 9842, 2.3); then `name_of` tells which file has this digest.
+    pub(crate) fn earlier(
+        &self,
+        held: Held,
+        name_of: impl FnOnce(Digest) -> Option<String>,
+    ) -> Option<String> {
+        let version = match held.version {
+            Some(version) => version,
+            None => Self::of(&name_of(held.digest)?).filter(|of| of.tail == self.tail)?.version,
+        };
         (version < self.version).then(|| format!("{METADATA_FOLDER}{version}.{}", self.tail))
     }
 }
@@ -60,8 +69,13 @@ impl Held {
         // RFC 8941: a byte sequence, and a string.
         let digest = one(AVAILABLE_DICTIONARY)?.strip_prefix(':')?.strip_suffix(':')?;
         let digest: [u8; 32] = BASE64.decode(digest.as_bytes()).ok()?.try_into().ok()?;
-        let id = one(DICTIONARY_ID)?.strip_prefix('"')?.strip_suffix('"')?;
-        let version = Version::new(id.parse().ok()?)?;
+        let version = match headers.contains_key(DICTIONARY_ID) {
+            true => {
+                let id = one(DICTIONARY_ID)?.strip_prefix('"')?.strip_suffix('"')?;
+                Some(Version::new(id.parse().ok()?)?)
+            }
+            false => None,
+        };
         Some(Self { digest: Digest::from_bytes(digest), version })
     }
 }
@@ -107,10 +121,31 @@ mod tests {
             headers.insert(AVAILABLE_DICTIONARY, dictionary.parse().unwrap());
             headers.insert(DICTIONARY_ID, id.parse().unwrap());
             let held = Held::read(&headers);
-            let found = held.and_then(|held| series.earlier(held));
+            let found = held.and_then(|held| series.earlier(held, |_| panic!("it is told")));
             assert_eq!(found.as_deref(), earlier, "{dictionary} {id}");
             headers.append(DICTIONARY_ID, "\"6\"".parse().unwrap());
             assert_eq!(Held::read(&headers), None);
+        }
+    }
+
+    #[test]
+    fn finds_by_its_digest_what_nobody_names() {
+        let series = Series::of("metadata/7.snapshot.json").unwrap();
+        let mut headers = HeaderMap::new();
+        let digest = format!(":{}:", BASE64.encode(&[9; 32]));
+        headers.insert(AVAILABLE_DICTIONARY, digest.parse().unwrap());
+        let held = Held::read(&headers).unwrap();
+        for (name, earlier) in [
+            (Some("metadata/6.snapshot.json"), Some("metadata/6.snapshot.json")),
+            (Some("metadata/7.snapshot.json"), None),
+            (Some("metadata/6.bins-0a.json"), None),
+            (None, None),
+        ] {
+            let found = series.earlier(held, |asked| {
+                assert_eq!(asked, Digest::from_bytes([9; 32]));
+                name.map(str::to_owned)
+            });
+            assert_eq!(found.as_deref(), earlier, "{name:?}");
         }
     }
 }

@@ -11,7 +11,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a reader may take nothing. From then on it has to take what it asked for at `min_bytes_per_s`.
     pub stall: Duration,
-    /// See `stall`; in bytes a second, for all responses of a connection together.
+    /// See `stall`; in bytes a second, for all responses of a connection together, and for what leaves the machine in
+    /// every span of `stall`.
     pub min_bytes_per_s: u64,
     /// Length of the head of a request.
     pub max_head_len_bytes: usize,

@@ -145,6 +145,9 @@ impl Responder {
         }
         if let Some(header) = series.and_then(|series| series.header()) {
             headers.insert(USE_AS_DICTIONARY, header);
+            if let Content::Known(digest) = document.content {
+                self.shelf.note_sent(digest, name);
+            }
         }
         if is_held(asked, &etag) {
             headers.remove(CONTENT_TYPE);
@@ -244,7 +247,9 @@ impl Responder {
         series: Option<&Series>,
     ) -> io::Result<Option<(Digest, Document)>> {
         let Some(held) = Held::read(asked) else { return Ok(None) };
-        let Some(earlier) = series.and_then(|series| series.earlier(held)) else { return Ok(None) };
+        let name_of = |digest| self.shelf.name_of(digest);
+        let earlier = series.and_then(|series| series.earlier(held, name_of));
+        let Some(earlier) = earlier else { return Ok(None) };
         let Some(base) = self.shelf.open(earlier).await? else { return Ok(None) };
         let same = base.content == Content::Known(held.digest);
         Ok(same.then_some((held.digest, base)))

@@ -20,7 +20,7 @@ use tufold_store::{DirectoryStore, Error as StoreError};
 const MAX_IN_MEMORY_LEN_BYTES: u64 = 8 << 20;
 /// Files so short are read at once when they are opened.
 const MAX_READ_AT_ONCE_LEN_BYTES: u64 = 64 << 10;
-/// How many files' digests are kept; some 150 bytes each.
+/// How many files' digests are kept, and how many names by digest; some 150 bytes each.
 const MAX_DIGESTS: usize = 1 << 16;
 /// A snapshot of half a megabyte takes 10 ms at this level, and a little more with a dictionary.
 const ZSTD_LEVEL: i32 = 9;
@@ -29,6 +29,8 @@ const ZSTD_LEVEL: i32 = 9;
 pub(crate) struct Shelf {
     store: Arc<DirectoryStore>,
     digests: Cache<Stamp, Digest>,
+    /// The files that were sent and can be dictionaries, by their digests.
+    names: Cache<Digest, String>,
     /// By content, so that nothing in it is ever out of date.
     forms: Cache<(Digest, Form), Bytes, Weight>,
     /// Whoever computes holds one.
@@ -85,10 +87,23 @@ impl Shelf {
         Self {
             store: Arc::new(store),
             digests: Cache::new(MAX_DIGESTS),
+            names: Cache::new(MAX_DIGESTS),
             forms: Cache::with_weighter(1 << 12, cache_bytes, Weight),
             coders: Semaphore::new(threads),
             computed: AtomicU64::new(0),
         }
+    }
+
+    /// Keeps in mind that a file with this digest was sent under this name.
+    pub(crate) fn note_sent(&self, digest: Digest, name: &str) {
+        if self.names.get(&digest).is_none() {
+            self.names.insert(digest, name.to_owned());
+        }
+    }
+
+    /// A file with this digest that was sent.
+    pub(crate) fn name_of(&self, digest: Digest) -> Option<String> {
+        self.names.get(&digest)
     }
 
     /// Opens a file; `None` if there is none that is served.
