@@ -32,6 +32,7 @@ pub mod names;
 mod path;
 mod pattern;
 mod predict;
+mod renewal;
 mod roles;
 mod signed;
 mod time;
@@ -52,7 +53,11 @@ pub use path::{PathError, TargetPath};
 pub use predict::{
     Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
 };
-pub use roles::{Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, Timestamp, write_targets};
+pub use renewal::Renewal;
+pub use roles::{
+    Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, TargetsWriter, Timestamp, write_targets,
+    write_targets_with,
+};
 use signed::canonical_place;
 pub use signed::{ParseError, Signed, ThresholdError, Verified, assemble, canonical_parts, sign};
 pub use time::{Time, TimeError};

@@ -41,6 +41,12 @@ impl TargetPath {
 
     /// Checks `path`.
     pub fn new(path: &str) -> Result<Self, PathError> {
+        Self::check(path)?;
+        Ok(Self(path.into()))
+    }
+
+    /// Whether `path` could be a target path, without making one.
+    pub fn check(path: &str) -> Result<(), PathError> {
         if path.is_empty() {
             return Err(PathError::Empty);
         }
@@ -50,7 +56,12 @@ impl TargetPath {
         if path.starts_with('/') {
             return Err(PathError::Absolute);
         }
-        if path.chars().any(char::is_control) {
+        // Lists are long and nearly all of their paths ASCII, which is told by whole words.
+        let is_control = match path.is_ascii() {
+            true => path.bytes().any(|byte| byte.is_ascii_control()),
+            false => path.chars().any(char::is_control),
+        };
+        if is_control {
             return Err(PathError::Control);
         }
         if path.contains('\\') {
@@ -63,7 +74,7 @@ impl TargetPath {
                 _ => {}
             }
         }
-        Ok(Self(path.into()))
+        Ok(())
     }
 
     /// The path as text.

@@ -239,6 +239,17 @@ pub fn write_targets<'t>(
     entries: impl Iterator<Item = (&'t str, &'t TargetFile)>,
     out: &mut Vec<u8>,
 ) {
+    write_targets_with(header, out, |writer| {
+        entries.for_each(|(path, file)| writer.put(path, file));
+    });
+}
+
+/// As [`write_targets`], with whatever `fill` puts, sorted by path.
+pub fn write_targets_with(
+    header: &Targets,
+    out: &mut Vec<u8>,
+    fill: impl FnOnce(&mut TargetsWriter<'_>),
+) {
     let mut object = ObjectWriter::new(out, Some(&header.extra));
     object.string("_type", Targets::TYPE);
     if let Some(delegations) = &header.delegations {
@@ -246,13 +257,21 @@ pub fn write_targets<'t>(
     }
     object.string("expires", &header.expires.to_string());
     object.string("spec_version", &header.spec_version);
-    let mut targets = ObjectWriter::new(object.key("targets"), None);
-    for (path, file) in entries {
-        file.write(targets.key(path));
-    }
-    targets.end();
+    let mut targets = TargetsWriter(ObjectWriter::new(object.key("targets"), None));
+    fill(&mut targets);
+    targets.0.end();
     object.number("version", header.version.get());
     object.end();
+}
+
+/// Takes the entries of a targets role that is being written.
+pub struct TargetsWriter<'w>(ObjectWriter<'w, 'w>);
+
+impl TargetsWriter<'_> {
+    /// Adds a target, whose path comes after those that were added.
+    pub fn put(&mut self, path: &str, file: &TargetFile) {
+        file.write(self.0.key(path));
+    }
 }
 
 #[derive(Deserialize)]

@@ -158,7 +158,9 @@ impl<T: Role> Signed<T> {
         let payload = serde_json::from_value(value)?;
         Ok(Self { canonical: Canonical::Own(canonical), signatures, payload, bytes })
     }
+}
 
+impl<T> Signed<T> {
     /// Checks the signatures: at least `threshold` of the role's keys, each counted once, must have
     /// signed the canonical bytes (TUF 4.2.1, 5.3.4 and the like). Signatures of other keys do not
     /// count and do no harm.

@@ -1,6 +1,6 @@
 //! Writing a plan: immutable files under their final names, one sync, then timestamp.json.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -8,18 +8,20 @@ use tufold_delta::Ladder;
 use tufold_meta::cjson::Object;
 use tufold_meta::names::{Advertised, METADATA_FOLDER, file_name, meta_name, versioned_file_name};
 use tufold_meta::{
-    Digest, Hashes, MetaFile, Role, RoleKeys, Root, SPEC_VERSION, Signature, Signed, Timestamp,
-    Version, assemble,
+    Digest, Hashes, MetaFile, Renewal, Role, RoleKeys, Root, SPEC_VERSION, Signature, Signed,
+    Snapshot, Timestamp, Version, assemble,
 };
 use tufold_store::{Created, Store};
 
-use crate::deltas::{DeltaCost, DeltaWriter, RoleStep};
+use crate::deltas::{DeltaCost, DeltaWriter, Names, RoleStep};
 use crate::error::Error;
 use crate::keyring::Keyring;
 use crate::layout::SnapshotForm;
-use crate::plan::{Plan, Summary};
+use crate::memory::Memory;
+use crate::plan::{Listing, Plan, RolePlan, Summary};
 use crate::progress::{Event, Progress, Stage};
-use crate::repository::MAX_DOCUMENT_LEN_BYTES;
+use crate::publish::apply;
+use crate::repository::{MAX_DOCUMENT_LEN_BYTES, State};
 use crate::settings::RoleKind;
 
 /// What a publish wrote.
@@ -65,6 +67,10 @@ pub(crate) struct Committer<'c> {
     pub(crate) ladder: Option<Ladder>,
     /// Writes them; a rehearsal does not.
     pub(crate) deltas: Option<DeltaWriter<'c>>,
+    /// What is published, for roles that are read when they are written again.
+    pub(crate) published: Option<&'c State>,
+    /// How much the documents may take that are kept for bundles.
+    pub(crate) memory: Memory,
     pub(crate) progress: Progress<'c>,
 }
 
@@ -89,7 +95,6 @@ impl Committer<'_> {
             return Ok(Published { summary, ..Published::default() });
         }
         self.has_signers(&plan)?;
-        let (targets_bytes, delegating_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         if let Some(root) = &plan.root {
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name("root", Version::FIRST));
             match self.store.get(&name, MAX_DOCUMENT_LEN_BYTES)? {
@@ -102,44 +107,18 @@ impl Committer<'_> {
             }
         }
         (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));
+        let kept = Kept::new(self, plan.snapshot.as_ref().map(|snapshot| snapshot.version));
         let written = plan
             .roles
             .into_par_iter()
-            .map(|mut role| {
-                let replaced = role.replaced.take();
-                // The plan has the version that follows it.
-                let before = Version::new(role.document.version.get() - 1);
-                let (name, keys) = (role.role.clone(), role.keys.clone());
-                let signing = match &role.signatures {
-                    Some(signatures) => Signing::Done(signatures.clone()),
-                    None => Signing::By(&keys, None),
-                };
-                let keyids: &[_] = if role.signatures.is_some() { &[] } else { &keys.keyids };
-                let (listed, file) = self.create(&name, signing, |version| {
-                    role.document.version = version.unwrap_or(role.document.version);
-                    (role.document.version, role.canonical())
-                })?;
-                let delegates = role.document.delegations.is_some();
-                // What was written is parsed and listed, and no more memory is needed for it.
-                drop(role);
-                let length = listed.length.unwrap_or(0);
-                targets_bytes.fetch_add(length, Ordering::Relaxed);
-                delegating_bytes.fetch_add(if delegates { length } else { 0 }, Ordering::Relaxed);
-                let version = listed.version;
-                let listed = (meta_name(&name), listed);
-                let step = match &self.deltas {
-                    Some(deltas) => {
-                        let replaced = before.zip(replaced);
-                        let step = RoleStep { role: name, replaced, written: (version, file) };
-                        deltas.role(&step, keyids)?;
-                        Some(step)
-                    }
-                    None => None,
-                };
+            .map(|role| {
+                let written = self.role(role, &kept)?;
                 (self.progress)(Event::Advance(1));
-                Ok((listed, step))
+                Ok(written)
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        let targets_bytes = kept.written_bytes.load(Ordering::Relaxed);
+        let delegating_bytes = kept.delegating_bytes.load(Ordering::Relaxed);
         let (written, steps): (Vec<_>, Vec<_>) = written.into_iter().unzip();
         let files = written.len() as u64 + u64::from(plan.root.is_some()) + 1;
 
@@ -153,19 +132,9 @@ impl Committer<'_> {
                     };
                     (name, listed)
                 }));
-                let (keys, next) = self.top_keys("snapshot");
-                let (listed, file) =
-                    self.create("snapshot", Signing::By(keys, next), |version| {
-                        snapshot.version = version.unwrap_or(snapshot.version);
-                        (snapshot.version, snapshot.to_canonical())
-                    })?;
-                if let Some(deltas) = &self.deltas {
-                    (self.progress)(Event::Start(Stage::Deltas, 1));
-                    // Readers have the one root or the other, so no place in a list names a key.
-                    let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
-                    let steps: Vec<_> = steps.into_iter().flatten().collect();
-                    deltas.snapshot(&snapshot, &file, keyids, &steps)?;
-                }
+                let steps: Vec<_> = steps.into_iter().flatten().collect();
+                let steps = kept.fits().then_some(&steps[..]);
+                let listed = self.snapshot(&mut snapshot, steps, &kept)?;
                 summary.snapshot_version = Some(listed.version.get());
                 snapshot_bytes = listed.length.unwrap_or(0);
                 listed
@@ -191,12 +160,117 @@ impl Committer<'_> {
         Ok(Published {
             summary,
             files: files + u64::from(snapshot_bytes > 0),
-            targets_bytes: targets_bytes.into_inner(),
-            delegating_bytes: delegating_bytes.into_inner(),
+            targets_bytes,
+            delegating_bytes,
             snapshot_bytes,
             timestamp_bytes: bytes.len() as u64,
             deltas: self.deltas.as_ref().map(DeltaWriter::cost),
         })
+    }
+
+    /// Writes one targets role, and the deltas that lead to it.
+    fn role(
+        &self,
+        mut role: RolePlan,
+        kept: &Kept,
+    ) -> Result<((String, MetaFile), Option<RoleStep>), Error> {
+        // The plan has the version that follows it.
+        let before = Version::new(role.document.version.get() - 1);
+        let renewed = self.read_published(&mut role)?;
+        let (name, keys) = (role.role.clone(), role.keys.clone());
+        let signing = match &role.signatures {
+            Some(signatures) => Signing::Done(signatures.clone()),
+            None => Signing::By(&keys, None),
+        };
+        let keyids: &[_] = if role.signatures.is_some() { &[] } else { &keys.keyids };
+        let mut replaced = before.zip(role.replaced.take());
+        let mut first = role.document.version;
+        loop {
+            let (created, listed, file) = self.create(&name, &signing, first, |version| {
+                if let (Some(renewed), Some((_, file))) = (&renewed, &replaced) {
+                    return Ok(renewed.at(file.canonical(), version));
+                }
+                role.document.version = version;
+                role.canonical().map_err(|source| Error::Io {
+                    action: "read the sorted targets of",
+                    path: name.clone(),
+                    source,
+                })
+            })?;
+            kept.created(created);
+            let (version, written_bytes) = (listed.version, file.bytes().len() as u64);
+            if role.document.delegations.is_some() {
+                kept.delegating_bytes.fetch_add(written_bytes, Ordering::Relaxed);
+            }
+            let listed = (meta_name(&name), listed);
+            let Some(deltas) = &self.deltas else {
+                kept.add(written_bytes, 0);
+                return Ok((listed, None));
+            };
+            let step = RoleStep { role: name.clone(), replaced, written: (version, file) };
+            let names = deltas.role(&step, keyids)?;
+            // Signatures that were gathered are of one version, which has one content.
+            let stale = names == Names::Taken && created == Created::New;
+            if stale && matches!(signing, Signing::By(..)) {
+                first = version.next();
+                replaced = step.replaced;
+                continue;
+            }
+            let keep = kept.add(written_bytes, step.held_bytes());
+            return Ok((listed, keep.then_some(step)));
+        }
+    }
+
+    /// Writes the snapshot, and the deltas that lead to it.
+    fn snapshot(
+        &self,
+        snapshot: &mut Snapshot,
+        steps: Option<&[RoleStep]>,
+        kept: &Kept,
+    ) -> Result<MetaFile, Error> {
+        let (keys, next) = self.top_keys("snapshot");
+        // Readers have the one root or the other, so no place in a list names a key.
+        let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
+        let mut first = snapshot.version;
+        loop {
+            let (created, listed, file) =
+                self.create("snapshot", &Signing::By(keys, next), first, |version| {
+                    snapshot.version = version;
+                    Ok(snapshot.to_canonical())
+                })?;
+            kept.created(created);
+            let Some(deltas) = &self.deltas else { return Ok(listed) };
+            (self.progress)(Event::Start(Stage::Deltas, 1));
+            let names = deltas.snapshot(snapshot, &file, keyids, steps)?;
+            if names == Names::Ours || !kept.has_new.load(Ordering::Relaxed) {
+                return Ok(listed);
+            }
+            first = listed.version.next();
+        }
+    }
+
+    /// Reads what is published of a role whose plan says no more than what changes. A document that only gets another
+    /// version and expiry is not parsed.
+    fn read_published(&self, role: &mut RolePlan) -> Result<Option<Renewal>, Error> {
+        let Listing::Published(changes) = &mut role.listing else { return Ok(None) };
+        let changes = std::mem::take(changes);
+        let state =
+            self.published.ok_or_else(|| Error::damaged(&role.role, "is not published yet"))?;
+        if changes.is_empty()
+            && let Some((file, renewal)) =
+                state.renewable(self.store, &role.role, role.document.expires)?
+        {
+            role.replaced = Some(file);
+            return Ok(Some(renewal));
+        }
+        let (mut document, file) = state.targets_role(self.store, &role.role)?.into_parts();
+        apply(&role.role, &mut document, changes)?;
+        document.version = role.document.version;
+        document.expires = role.document.expires;
+        role.document = document;
+        role.replaced = Some(file);
+        role.listing = Listing::Document;
+        Ok(None)
     }
 
     /// Whether every signature can be made, before the first file is written.
@@ -217,23 +291,25 @@ impl Committer<'_> {
         (&self.root.roles[role], self.next_root.map(|root| &root.roles[role]))
     }
 
-    /// Creates one document, with the next version as long as other bytes hold its name. `render`
-    /// gives version and canonical bytes, at the version that it is told if it is told one.
+    /// Creates one document at version `first`, or at the next one as long as other bytes hold its name. `render` gives the
+    /// canonical bytes at a version.
     fn create(
         &self,
         role: &str,
-        signing: Signing<'_>,
-        mut render: impl FnMut(Option<Version>) -> (Version, Vec<u8>),
-    ) -> Result<(MetaFile, Signed<()>), Error> {
-        let mut asked = None;
+        signing: &Signing<'_>,
+        first: Version,
+        mut render: impl FnMut(Version) -> Result<Vec<u8>, Error>,
+    ) -> Result<(Created, MetaFile, Signed<()>), Error> {
+        let mut version = first;
         loop {
-            let (version, canonical) = render(asked);
-            let bytes = match &signing {
+            let canonical = render(version)?;
+            let bytes = match signing {
                 Signing::By(keys, next) => self.keyring.sign(role, keys, *next, &canonical)?,
                 Signing::Done(signatures) => assemble(&canonical, signatures),
             };
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name(role, version));
-            if self.store.create(&name, &bytes)? != Created::Differs {
+            let created = self.store.create(&name, &bytes)?;
+            if created != Created::Differs {
                 // The timestamp states length and hash of the snapshot in either form.
                 let hashed = self.form == SnapshotForm::Hashes || role == "snapshot";
                 let file = MetaFile {
@@ -243,13 +319,59 @@ impl Committer<'_> {
                     extra: Default::default(),
                 };
                 let signed = Signed::just_signed(bytes, &canonical);
-                return Ok((file, signed.map_err(|error| Error::damaged(&name, error))?));
+                return Ok((created, file, signed.map_err(|error| Error::damaged(&name, error))?));
             }
             if matches!(signing, Signing::Done(_)) {
                 return Err(Error::damaged(&name, "is there already, with other bytes"));
             }
-            asked = Some(version.next());
+            version = version.next();
         }
+    }
+}
+
+/// The documents that are kept for bundles while the roles are written.
+struct Kept {
+    /// How much they may take; 0 where no bundle is written.
+    most_bytes: u64,
+    held_bytes: AtomicU64,
+    written_bytes: AtomicU64,
+    delegating_bytes: AtomicU64,
+    /// Whether a document was written that no interrupted publish had left.
+    has_new: AtomicBool,
+}
+
+impl Kept {
+    fn new(committer: &Committer<'_>, snapshot: Option<Version>) -> Self {
+        let ladder = committer.deltas.as_ref().and(committer.ladder);
+        // The first publish has nothing that a bundle could start from.
+        let bundles = ladder.zip(snapshot).is_some_and(|(ladder, snapshot)| {
+            ladder.writes(snapshot.get()).iter().any(|edge| edge.from > 0)
+        });
+        Self {
+            most_bytes: if bundles { committer.memory.for_documents() } else { 0 },
+            held_bytes: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            delegating_bytes: AtomicU64::new(0),
+            has_new: AtomicBool::new(false),
+        }
+    }
+
+    fn created(&self, created: Created) {
+        if created == Created::New {
+            self.has_new.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts one role; whether its files are to be kept.
+    fn add(&self, written_bytes: u64, held_bytes: u64) -> bool {
+        self.written_bytes.fetch_add(written_bytes, Ordering::Relaxed);
+        let before = self.held_bytes.fetch_add(held_bytes, Ordering::Relaxed);
+        before + held_bytes <= self.most_bytes
+    }
+
+    /// Whether the files of all roles were kept.
+    fn fits(&self) -> bool {
+        self.most_bytes == 0 || self.held_bytes.load(Ordering::Relaxed) <= self.most_bytes
     }
 }
 

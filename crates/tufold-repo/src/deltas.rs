@@ -16,7 +16,7 @@ use tufold_meta::{
     Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Signed,
     Snapshot, Version, outline,
 };
-use tufold_store::Store;
+use tufold_store::{Created, Store};
 
 use crate::bases::Bases;
 use crate::error::Error;
@@ -79,30 +79,32 @@ impl<'d> DeltaWriter<'d> {
     }
 
     /// Writes the edges that end at the new version of a targets role.
-    pub(crate) fn role(&self, step: &RoleStep, keyids: &[KeyId]) -> Result<(), Error> {
+    pub(crate) fn role(&self, step: &RoleStep, keyids: &[KeyId]) -> Result<Names, Error> {
         let (to, file) = &step.written;
-        self.ladder.writes(to.get()).into_iter().try_for_each(|edge| {
-            let Some(from) = Version::new(edge.from) else { return Ok(()) };
+        self.ladder.writes(to.get()).into_iter().try_fold(Names::Ours, |names, edge| {
+            let Some(from) = Version::new(edge.from) else { return Ok(names) };
             if from < self.first_version && step.role != "targets" {
-                return Ok(());
+                return Ok(names);
             }
             let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
-            match step.file(from) {
+            let written = match step.file(from) {
                 Some(base) => self.edge(&name, Some(base), file, keyids),
                 None => self.edge_from(&name, from, file, keyids),
-            }
+            };
+            Ok(names.max(written?))
         })
     }
 
     /// Writes the edges that end at this snapshot, the one from nothing included, and the bundles for
-    /// mirrors. `steps` are the roles that were written with it.
+    /// mirrors. `steps` are the roles that were written with it, as far as they were kept; without them the bundles are left
+    /// out, for they would take too much memory.
     pub(crate) fn snapshot(
         &self,
         snapshot: &Snapshot,
         file: &Signed<()>,
         keyids: &[KeyId],
-        steps: &[RoleStep],
-    ) -> Result<(), Error> {
+        steps: Option<&[RoleStep]>,
+    ) -> Result<Names, Error> {
         let to = snapshot.version;
         let from: Vec<Version> = self
             .ladder
@@ -111,19 +113,26 @@ impl<'d> DeltaWriter<'d> {
             .filter_map(|edge| Version::new(edge.from))
             .collect();
         let edges = || {
-            from.par_iter().map(|&from| Some(from)).chain([None]).try_for_each(|from| {
+            let all = from.par_iter().map(|&from| Some(from)).chain([None]).map(|from| {
                 let name = DeltaName::Snapshot { from, to };
                 match from {
                     Some(from) => self.edge_from(&name, from, file, keyids),
                     None => self.edge(&name, None, file, keyids),
                 }
-            })
+            });
+            all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))
+        };
+        let Some(steps) = steps else {
+            self.declined.fetch_add(from.len() as u64, Ordering::Relaxed);
+            return edges();
         };
         let steps = steps.iter().map(|step| (step.role.as_str(), step)).collect();
-        let bundles =
-            || from.par_iter().try_for_each(|&from| self.mirror(from, snapshot, file, &steps));
+        let bundles = || {
+            let all = from.par_iter().map(|&from| self.mirror(from, snapshot, file, &steps));
+            all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))
+        };
         let (edges, bundles) = rayon::join(edges, bundles);
-        edges.and(bundles)
+        Ok(edges?.max(bundles?))
     }
 
     pub(crate) fn cost(&self) -> DeltaCost {
@@ -144,16 +153,16 @@ impl<'d> DeltaWriter<'d> {
         from: Version,
         new: &Signed<()>,
         keyids: &[KeyId],
-    ) -> Result<(), Error> {
+    ) -> Result<Names, Error> {
         let role = name.role();
         let Some(base) = self.bases.file(role, from)? else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         let Ok(base) = Signed::take_apart(base) else {
             // What an interrupted publish left of a file is no base; no reader has it either.
             self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         self.edge(name, Some(&base), new, keyids)
     }
@@ -164,7 +173,7 @@ impl<'d> DeltaWriter<'d> {
         base: Option<&Signed<()>>,
         new: &Signed<()>,
         keyids: &[KeyId],
-    ) -> Result<(), Error> {
+    ) -> Result<Names, Error> {
         let mut object = Vec::new();
         if name.has_signatures() {
             Envelope::new(new.signatures().to_vec())
@@ -185,17 +194,17 @@ impl<'d> DeltaWriter<'d> {
         new: &Snapshot,
         new_file: &Signed<()>,
         steps: &HashMap<&str, &RoleStep>,
-    ) -> Result<(), Error> {
+    ) -> Result<Names, Error> {
         let Some(old_file) = self.bases.file("snapshot", from)? else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         let damaged = |error: &dyn std::fmt::Display| {
             Error::damaged(&versioned_file_name("snapshot", from), error.to_string())
         };
         let Ok(old_file) = Signed::take_apart(old_file) else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         let old: Snapshot =
             serde_json::from_slice(old_file.canonical()).map_err(|error| damaged(&error))?;
@@ -214,7 +223,7 @@ impl<'d> DeltaWriter<'d> {
         );
         let (Some(held), Some(published)) = (held?, published?) else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(&**file));
         let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(&**file));
@@ -223,7 +232,7 @@ impl<'d> DeltaWriter<'d> {
         else {
             // A document that does not come back byte for byte, as one of another publisher may be.
             self.declined.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Names::Ours);
         };
         let bytes = step.encode(None, false)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
@@ -260,18 +269,26 @@ impl<'d> DeltaWriter<'d> {
         Ok(Some(files))
     }
 
-    fn create(&self, name: &DeltaName, bytes: &[u8]) -> Result<(), Error> {
-        // What an interrupted publish left under this name leads to the same document: versions
-        // that were written once never get other bytes.
-        self.store.create(&name.path(), bytes)?;
+    fn create(&self, name: &DeltaName, bytes: &[u8]) -> Result<Names, Error> {
+        let created = self.store.create(&name.path(), bytes)?;
         let length = bytes.len() as u64;
         self.files.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(length, Ordering::Relaxed);
         if name.from().is_some_and(|from| from.next() == name.to()) {
             self.step_bytes.fetch_add(length, Ordering::Relaxed);
         }
-        Ok(())
+        Ok(if created == Created::Differs { Names::Taken } else { Names::Ours })
     }
+}
+
+/// Whose the names of deltas are.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Names {
+    /// Under each of them is what was to be written.
+    Ours,
+    /// Under one of them is what an interrupted publish left. If that publish also left the document that it leads to, it
+    /// does no harm; but a document that is new has another one in its place then, which some reader would rebuild.
+    Taken,
 }
 
 /// A targets role that was written, with its version, and what it replaced, if that is at hand.
@@ -282,6 +299,12 @@ pub(crate) struct RoleStep {
 }
 
 impl RoleStep {
+    /// What its files take.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        let replaced = self.replaced.as_ref().map_or(0, |(_, file)| file.bytes().len());
+        (replaced + self.written.1.bytes().len()) as u64
+    }
+
     /// The file of this version, if it is at hand.
     fn file(&self, version: Version) -> Option<&Signed<()>> {
         let files = self.replaced.iter().chain([&self.written]);

@@ -101,6 +101,24 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The list of targets cannot be read or sorted.
+    #[error(transparent)]
+    List(#[from] crate::targets::ListError),
+    /// One document would hold more targets than memory allows.
+    #[error(
+        "{role} would list {targets} targets and take about {needed} to make, more than the {allowed} of --memory; choose \
+         more bins, a form with bins, or more memory"
+    )]
+    Memory {
+        /// Which document.
+        role: String,
+        /// How many targets it would hold.
+        targets: u64,
+        /// What making it takes, estimated.
+        needed: crate::memory::Memory,
+        /// What may be taken.
+        allowed: crate::memory::Memory,
+    },
     /// A change does not fit what is published.
     #[error("{path}: {problem}")]
     Change {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use rayon::prelude::*;
 use tufold_meta::names::TOP_LEVEL_ROLES;
 use tufold_meta::{
     BitLength, DelegatedRole, DelegatedRoles, Delegations, Role, RoleKeys, Root, SPEC_VERSION,
@@ -17,13 +16,14 @@ use crate::deltas::DeltaWriter;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, KeyRequest, Keyring};
 use crate::layout::{BINS, BinKeys, Delegation};
+use crate::memory::Memory;
 use crate::place::{Place, remove_temporary};
-use crate::plan::{Plan, RolePlan, TimestampPlan};
+use crate::plan::{Listing, Plan, RolePlan, TimestampPlan};
 use crate::private::{Private, Publish};
 use crate::progress::Progress;
 use crate::project::Project;
 use crate::settings::{RoleKind, Settings};
-use crate::targets::{Target, TargetList};
+use crate::targets::{Intake, Run, Target};
 
 /// A repository that is about to be made: its keys and its root, nothing written yet.
 pub struct NewRepository {
@@ -109,29 +109,34 @@ impl NewRepository {
         Ok(Self { place, settings, keys, root, root_bytes, now })
     }
 
-    /// Decides every document of the repository. `targets` become its targets.
-    pub fn plan(&self, targets: TargetList) -> Result<Plan, Error> {
+    /// Decides every document of the repository. `targets` become its targets: a list, or one that was read within bounded
+    /// memory.
+    pub fn plan(&self, targets: impl Into<Intake>) -> Result<Plan, Error> {
+        let targets = targets.into();
         let Settings { layout, lifetimes, .. } = &self.settings;
         let (keys, role) = self.keys.public(RoleKind::Bins)?;
         let bin_keys = BinKeys { keys, role };
-        let first = |role: String, listed| {
-            RolePlan::first(role, &bin_keys.role, lifetimes, self.now, listed)
+        let first = |role: String, listing| {
+            RolePlan::first(role, &bin_keys.role, lifetimes, self.now, listing)
         };
-        let mut top = first("targets".to_owned(), Vec::new());
+        let mut top = first("targets".to_owned(), Listing::Document);
         top.keys = self.root.roles["targets"].clone();
         top.document.delegations = layout.delegation.top_delegations(&bin_keys);
         let mut roles = match layout.delegation {
             Delegation::Flat => {
-                top.counts.added = targets.rows().len() as u64;
-                top.listed = targets.into_rows();
+                fits_one_document("targets", &targets)?;
+                top.counts.added = targets.rows();
+                top.listing = Listing::Targets(targets.into_list()?.into_rows());
                 Vec::new()
             }
             Delegation::BinsPrefixes(bits) | Delegation::BinsSuccinct(bits) => {
-                let bins = bits.bins().zip(group_by_bin(bits, targets.into_rows()));
-                bins.map(|(bin, rows)| first(bits.role_name(BINS, bin), rows)).collect()
+                let runs = bits.bins().zip(sorted_into_bins(bits, targets)?);
+                runs.map(|(bin, run)| first(bits.role_name(BINS, bin), Listing::Run(run))).collect()
             }
             Delegation::ProjectsListed | Delegation::ProjectsWildcard => {
                 let mut projects: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+                fits_one_document("targets", &targets)?;
+                let targets = targets.into_list()?;
                 if targets.rows().is_empty() {
                     bin_keys.check_without_projects()?;
                 }
@@ -146,11 +151,12 @@ impl NewRepository {
                         delegate(delegations, role, &bin_keys.role, selector);
                     }
                 }
-                projects.into_iter().map(|(role, rows)| first(role, rows)).collect()
+                let listed = projects.into_iter();
+                listed.map(|(role, rows)| first(role, Listing::Targets(rows))).collect()
             }
         };
         if let Some(delegations) = layout.delegation.bins_delegations(&bin_keys) {
-            let mut bins = first(BINS.to_owned(), Vec::new());
+            let mut bins = first(BINS.to_owned(), Listing::Document);
             bins.document.delegations = Some(delegations);
             roles.push(bins);
         }
@@ -241,6 +247,8 @@ impl NewRepository {
             form,
             ladder: self.settings.ladder,
             deltas: None,
+            published: None,
+            memory: Memory::default(),
             progress,
         }
     }
@@ -298,19 +306,36 @@ fn first_root(settings: &Settings, plan: &KeyPlan, now: Time) -> Result<Root, Er
     })
 }
 
-/// The targets of each bin, in the order that they come in.
-pub(crate) fn group_by_bin(bits: BitLength, targets: Vec<Target>) -> Vec<Vec<Target>> {
-    let bins: Vec<usize> =
-        targets.par_iter().map(|target| bits.bin(target.path.as_str()).number() as usize).collect();
-    let mut sizes = vec![0_usize; bits.bins().count()];
-    for &bin in &bins {
-        sizes[bin] += 1;
+/// The targets of each bin; an error if a path is there twice, or if the documents of the bins that are made at once
+/// do not fit.
+pub(crate) fn sorted_into_bins(bits: BitLength, targets: Intake) -> Result<Vec<Run>, Error> {
+    let memory = targets.memory();
+    let runs = targets.into_bins(bits)?.into_runs();
+    let longest = runs.iter().enumerate().max_by_key(|(_, run)| run.len_bytes());
+    if let Some((nth, run)) = longest {
+        // Packed, its canonical text and its file, of one bin for each core.
+        let needed = run.len_bytes() as u64 * 5 * rayon::current_num_threads() as u64;
+        if needed > memory.bytes() {
+            let bin = u32::try_from(nth).ok().and_then(|nth| bits.nth(nth));
+            return Err(Error::Memory {
+                role: bin.map_or_else(String::new, |bin| bits.role_name(BINS, bin)),
+                targets: run.count(),
+                needed: Memory::from_bytes(needed),
+                allowed: memory,
+            });
+        }
     }
-    let mut groups: Vec<Vec<Target>> = sizes.into_iter().map(Vec::with_capacity).collect();
-    for (bin, target) in bins.into_iter().zip(targets) {
-        groups[bin].push(target);
+    Ok(runs)
+}
+
+/// An error if one document of all these targets does not fit into memory.
+pub(crate) fn fits_one_document(role: &str, targets: &Intake) -> Result<(), Error> {
+    let (needed, allowed) = (targets.estimate_bytes(), targets.memory());
+    if needed <= allowed.bytes() {
+        return Ok(());
     }
-    groups
+    let (role, targets) = (role.to_owned(), targets.rows());
+    Err(Error::Memory { role, targets, needed: Memory::from_bytes(needed), allowed })
 }
 
 /// What a project's delegation covers: its targets one by one, or the project's patterns.

@@ -36,6 +36,13 @@ impl Place {
         Self { name, private, public: Public::Store(public) }
     }
 
+    /// The nearest folder that is there to `private/`, for temporary files: it is on the disk that the repository is on.
+    pub fn scratch_folder(&self) -> PathBuf {
+        let above = self.private.ancestors().skip(1);
+        let above = above.filter(|folder| *folder != Path::new(""));
+        above.into_iter().find(|folder| folder.is_dir()).unwrap_or(Path::new(".")).to_owned()
+    }
+
     /// As people call it.
     pub(crate) fn name(&self) -> &str {
         &self.name

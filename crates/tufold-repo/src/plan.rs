@@ -4,11 +4,11 @@ use serde::Serialize;
 use tufold_meta::names::meta_name;
 use tufold_meta::{
     MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
-    Version, write_targets,
+    Version, write_targets, write_targets_with,
 };
 
 use crate::settings::{Lifetimes, RoleKind};
-use crate::targets::Target;
+use crate::targets::{Change, Run, Target};
 
 /// Everything that one publish writes, ready to be signed. Made by planning an init or a publish,
 /// done by committing it.
@@ -59,12 +59,26 @@ pub(crate) struct RolePlan {
     pub(crate) document: Targets,
     /// The file of the version before, if it was read and deltas may start from it.
     pub(crate) replaced: Option<Signed<()>>,
-    /// The targets of a role that is listed anew, sorted; `document.targets` is empty then.
-    pub(crate) listed: Vec<Target>,
+    /// Where its targets are.
+    pub(crate) listing: Listing,
     pub(crate) counts: Counts,
     pub(crate) why: Why,
     /// The signatures of just this version, if they were gathered before.
     pub(crate) signatures: Option<Vec<Signature>>,
+}
+
+/// Where the targets of a role are that is to be written. Only what is small stays in the plan's
+/// memory: the rest is read when it is written.
+#[derive(Debug)]
+pub(crate) enum Listing {
+    /// In the document.
+    Document,
+    /// Here, sorted; the document has none.
+    Targets(Vec<Target>),
+    /// In a sorted list; the document has none.
+    Run(Run),
+    /// In the version before, which these changes are made to; the document has none.
+    Published(Vec<Change>),
 }
 
 /// Why a role is written.
@@ -136,7 +150,7 @@ impl RolePlan {
         keys: &RoleKeys,
         lifetimes: &Lifetimes,
         now: Time,
-        listed: Vec<Target>,
+        listing: Listing,
     ) -> Self {
         let document = Targets {
             spec_version: SPEC_VERSION.to_owned(),
@@ -146,10 +160,15 @@ impl RolePlan {
             delegations: None,
             extra: Default::default(),
         };
-        let counts = Counts { added: listed.len() as u64, ..Counts::default() };
+        let added = match &listing {
+            Listing::Document | Listing::Published(_) => 0,
+            Listing::Targets(rows) => rows.len() as u64,
+            Listing::Run(run) => run.count(),
+        };
+        let counts = Counts { added, ..Counts::default() };
         let keys = keys.clone();
         let why = Why::Content;
-        Self { role, keys, document, replaced: None, listed, counts, why, signatures: None }
+        Self { role, keys, document, replaced: None, listing, counts, why, signatures: None }
     }
 
     /// The next version of a role that is published.
@@ -164,20 +183,49 @@ impl RolePlan {
         document.version = document.version.next();
         document.expires = lifetimes.expiry(RoleKind::of_targets_role(&role), now);
         let why = if counts.is_zero() { Why::Expiry } else { Why::Content };
-        let (keys, listed) = (keys.clone(), Vec::new());
-        Self { role, keys, document, replaced: None, listed, counts, why, signatures: None }
+        let (keys, listing) = (keys.clone(), Listing::Document);
+        Self { role, keys, document, replaced: None, listing, counts, why, signatures: None }
     }
 
-    /// The canonical bytes of the document at its version.
-    pub(crate) fn canonical(&self) -> Vec<u8> {
-        if self.listed.is_empty() {
-            return self.document.to_canonical();
-        }
-        let length: usize = self.listed.iter().map(|t| t.path.as_str().len() + 128).sum();
-        let mut out = Vec::with_capacity(length + 512);
-        let entries = self.listed.iter().map(|target| (target.path.as_str(), &target.file));
-        write_targets(&self.document, entries, &mut out);
-        out
+    /// The next version of a role that is published, with these changes; what is published is read when it is written. Where
+    /// there are none, it is signed again.
+    pub(crate) fn again(
+        role: String,
+        keys: &RoleKeys,
+        lifetimes: &Lifetimes,
+        now: Time,
+        published: Version,
+        changes: Vec<Change>,
+    ) -> Self {
+        let mut plan = Self::first(role, keys, lifetimes, now, Listing::Published(changes));
+        plan.document.version = published.next();
+        plan.why = Why::Expiry;
+        plan
+    }
+
+    /// The canonical bytes of the document at its version. What is published has been read into it.
+    pub(crate) fn canonical(&self) -> std::io::Result<Vec<u8>> {
+        let with_room = |bytes: usize| Vec::with_capacity(bytes + 512);
+        Ok(match &self.listing {
+            Listing::Document | Listing::Published(_) => self.document.to_canonical(),
+            Listing::Targets(rows) => {
+                let length: usize = rows.iter().map(|t| t.path.as_str().len() + 128).sum();
+                let mut out = with_room(length);
+                let entries = rows.iter().map(|target| (target.path.as_str(), &target.file));
+                write_targets(&self.document, entries, &mut out);
+                out
+            }
+            Listing::Run(run) => {
+                let count = usize::try_from(run.count()).unwrap_or(0);
+                let mut out = with_room(run.len_bytes() + 96 * count);
+                let mut read = Ok(());
+                write_targets_with(&self.document, &mut out, |entries| {
+                    read = run.for_each(|path, file| entries.put(path, &file));
+                });
+                read?;
+                out
+            }
+        })
     }
 }
 

@@ -66,6 +66,11 @@ impl Private {
         Ok(Self { path: path.to_owned(), store })
     }
 
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The folder of the repository.
     pub(crate) fn repository_path(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)

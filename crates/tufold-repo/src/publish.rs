@@ -3,25 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use tufold_delta::Ladder;
-use tufold_meta::names::Advertised;
+use tufold_meta::names::{Advertised, meta_name};
 use tufold_meta::{DelegatedRoles, Root, Targets, Time, Version};
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published, advertisement};
 use crate::deltas::DeltaWriter;
 use crate::error::Error;
-use crate::init::{delegate, group_by_bin, project_selector};
+use crate::init::{delegate, fits_one_document, project_selector, sorted_into_bins};
 use crate::keyring::Keyring;
 use crate::layout::{BINS, BinKeys, Delegation};
-use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Waiting, Why, is_listed, next_snapshot};
+use crate::memory::Memory;
+use crate::plan::{
+    Counts, Listing, Plan, RolePlan, TimestampPlan, Waiting, Why, is_listed, next_snapshot,
+};
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State};
 use crate::settings::RoleKind;
-use crate::targets::{Change, ChangeList, Target, TargetList};
+use crate::targets::{Change, ChangeList, Intake, Target, TargetList};
 
 /// What a publish is given.
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ pub enum Input {
     Changes(ChangeList),
     /// The whole new list, which is compared with what is published.
     Targets(TargetList),
+    /// The same, read within bounded memory.
+    Intake(Intake),
 }
 
 /// What is signed again whether it is near its expiry or not.
@@ -72,6 +78,7 @@ pub struct Publisher {
     pub(crate) keyring: Keyring,
     /// The version that the bins started at: no delta of theirs leads over it.
     pub(crate) first_version: Version,
+    memory: Memory,
     _lock: tufold_store::Lock,
 }
 
@@ -86,7 +93,7 @@ struct Work {
 enum Content {
     Same,
     Change(Vec<Change>),
-    List(Vec<Target>),
+    List(Listing),
 }
 
 enum Resign {
@@ -116,12 +123,18 @@ impl Publisher {
             return Err(repository.private.bad_settings(problem));
         }
         let keyring = repository.private.keyring()?;
-        Ok(Self { repository, state, keyring, first_version, _lock: lock })
+        let memory = Memory::default();
+        Ok(Self { repository, state, keyring, first_version, memory, _lock: lock })
     }
 
     /// Which deltas this publish and later ones write.
     pub fn set_ladder(&mut self, ladder: Option<Ladder>) {
         self.repository.settings.ladder = ladder;
+    }
+
+    /// How much memory a publish may take, beside what its input takes already; one GiB unless this is called.
+    pub fn set_memory(&mut self, memory: Memory) {
+        self.memory = memory;
     }
 
     /// Decides what a publish at `now` writes.
@@ -139,7 +152,7 @@ impl Publisher {
         let sweep_due = self.repository.private.sweep_due()?;
         let sweep = idle || sweep_due.is_none_or(|due| due <= now);
 
-        let mut work = self.work(input);
+        let mut work = self.work(input)?;
         self.add_refreshes(refresh, &mut work)?;
         if sweep {
             for role in self.every_role() {
@@ -147,10 +160,11 @@ impl Publisher {
             }
         }
         progress(Event::Start(Stage::Compare, work.len() as u64));
+        let held_bytes = AtomicU64::new(0);
         let planned = work
             .into_par_iter()
             .map(|(role, work)| {
-                let planned = self.plan_role(role, work, now)?;
+                let planned = self.plan_role(role, work, now, &held_bytes)?;
                 progress(Event::Advance(1));
                 Ok(planned)
             })
@@ -280,15 +294,19 @@ impl Publisher {
             form: self.repository.settings.layout.snapshot,
             ladder: self.repository.settings.ladder,
             deltas: None,
+            published: Some(&self.state),
+            memory: self.memory,
             progress,
         }
     }
 
     /// What the input asks of each role.
-    fn work(&self, input: Input) -> BTreeMap<String, Work> {
+    fn work(&self, input: Input) -> Result<BTreeMap<String, Work>, Error> {
         let delegation = self.repository.settings.layout.delegation;
-        match input {
+        Ok(match input {
             Input::Nothing => BTreeMap::new(),
+            Input::Targets(list) => self.work_of_list(list.into())?,
+            Input::Intake(list) => self.work_of_list(list)?,
             Input::Changes(changes) => {
                 let roles: Vec<String> = changes
                     .rows()
@@ -304,29 +322,32 @@ impl Publisher {
                     .map(|(role, rows)| (role, Work::new(Content::Change(rows))))
                     .collect()
             }
-            Input::Targets(list) => {
-                let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
-                if let Some(bits) = delegation.bit_length() {
-                    let bins = bits.bins().zip(group_by_bin(bits, list.into_rows()));
-                    groups.extend(bins.map(|(bin, rows)| (bits.role_name(BINS, bin), rows)));
-                } else {
-                    for target in list.into_rows() {
-                        let role = delegation.role_of(target.path.as_str());
-                        groups.entry(role).or_default().push(target);
-                    }
-                    for role in self.state.leaf_roles() {
-                        groups.entry(role).or_default();
-                    }
-                    if delegation == Delegation::Flat {
-                        groups.entry("targets".to_owned()).or_default();
-                    }
-                }
-                groups
-                    .into_iter()
-                    .map(|(role, rows)| (role, Work::new(Content::List(rows))))
-                    .collect()
-            }
+        })
+    }
+
+    /// What a whole new list asks of each role.
+    fn work_of_list(&self, list: Intake) -> Result<BTreeMap<String, Work>, Error> {
+        let delegation = self.repository.settings.layout.delegation;
+        let listed = |(role, listing)| (role, Work::new(Content::List(listing)));
+        if let Some(bits) = delegation.bit_length() {
+            let runs = bits.bins().zip(sorted_into_bins(bits, list)?);
+            let runs = runs.map(|(bin, run)| (bits.role_name(BINS, bin), Listing::Run(run)));
+            return Ok(runs.map(listed).collect());
         }
+        fits_one_document("targets", &list)?;
+        let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        for target in list.into_list()?.into_rows() {
+            let role = delegation.role_of(target.path.as_str());
+            groups.entry(role).or_default().push(target);
+        }
+        for role in self.state.leaf_roles() {
+            groups.entry(role).or_default();
+        }
+        if delegation == Delegation::Flat {
+            groups.entry("targets".to_owned()).or_default();
+        }
+        let groups = groups.into_iter().map(|(role, rows)| (role, Listing::Targets(rows)));
+        Ok(groups.map(listed).collect())
     }
 
     fn every_role(&self) -> Vec<String> {
@@ -362,23 +383,34 @@ impl Publisher {
         Ok(())
     }
 
-    /// Decides what becomes of one role.
-    fn plan_role(&self, role: String, work: Work, now: Time) -> Result<Planned, Error> {
+    /// Decides what becomes of one role. `held_bytes` is what the plan keeps of all that was read for it.
+    fn plan_role(
+        &self,
+        role: String,
+        work: Work,
+        now: Time,
+        held_bytes: &AtomicU64,
+    ) -> Result<Planned, Error> {
         let lifetimes = &self.repository.settings.lifetimes;
         let kind = RoleKind::of_targets_role(&role);
-        if !is_listed(&self.state.snapshot, &role) {
+        let Some(listed) = self.state.snapshot.meta.get(&meta_name(&role)) else {
             return self.plan_new_role(role, work, now);
-        }
+        };
         let (_, keys) = self.state.keys_of(&role).ok_or_else(|| {
             Error::damaged(&role, "is in the snapshot, but no role delegates to it")
         })?;
+        let delegates = role == "targets" || (role == BINS && self.state.bins.is_some());
+        if let (Content::Same, Resign::Now, false) = (&work.content, &work.resign, delegates) {
+            let plan = RolePlan::again(role, keys, lifetimes, now, listed.version, Vec::new());
+            let due_at = lifetimes.due_at(kind, plan.document.expires);
+            return Ok(Planned { plan: Some(plan), due_at });
+        }
         let (mut document, replaced) = match role.as_str() {
             "targets" => (Targets::clone(&self.state.targets), None),
             role => {
                 let document = self.state.targets_role(&*self.repository.public, role)?;
                 let (document, file) = document.into_parts();
-                // Only deltas start from it.
-                (document, self.repository.settings.ladder.map(|_| file))
+                (document, Some(file))
             }
         };
         let due = match work.resign {
@@ -390,25 +422,48 @@ impl Publisher {
             }
         };
         let due_at = lifetimes.due_at(kind, document.expires);
-        let (counts, listed) = match work.content {
-            Content::Same => (Counts::default(), Vec::new()),
-            Content::Change(changes) => (apply(&role, &mut document, changes)?, Vec::new()),
-            Content::List(rows) => {
-                let counts = Counts::between(&document, &rows);
-                if counts.is_zero() {
-                    (counts, Vec::new())
-                } else {
-                    document.targets.clear();
-                    (counts, rows)
-                }
+        // Parsed, a document takes some three times the bytes of its file.
+        let len_bytes = replaced.as_ref().map_or(0, |file| file.bytes().len() as u64);
+        let held = held_bytes.fetch_add(4 * len_bytes, Ordering::Relaxed);
+        let fits = held + 4 * len_bytes <= self.memory.for_documents();
+        let in_bins = self.repository.settings.layout.delegation.bit_length().is_some();
+        let (counts, listing) = match work.content {
+            Content::Same => (Counts::default(), None),
+            // A project's delegation is made of its targets.
+            Content::Change(changes) if fits || delegates || !in_bins => {
+                (apply(&role, &mut document, changes)?, None)
+            }
+            Content::Change(changes) => {
+                let counts = apply(&role, &mut document, changes.clone())?;
+                (counts, Some(Listing::Published(changes)))
+            }
+            Content::List(listing) => {
+                let read = Error::io("read what was sorted in", self.repository.private.path());
+                let counts = match &listing {
+                    Listing::Run(run) => Counts::between(&document, &run.targets().map_err(read)?),
+                    Listing::Targets(rows) => Counts::between(&document, rows),
+                    Listing::Document | Listing::Published(_) => Counts::default(),
+                };
+                (counts, (!counts.is_zero()).then_some(listing))
             }
         };
         if counts.is_zero() && !due {
+            held_bytes.fetch_sub(4 * len_bytes, Ordering::Relaxed);
             return Ok(Planned { plan: None, due_at });
         }
+        if counts.is_zero() && !delegates {
+            held_bytes.fetch_sub(4 * len_bytes, Ordering::Relaxed);
+            let plan = RolePlan::again(role, keys, lifetimes, now, listed.version, Vec::new());
+            let due_at = lifetimes.due_at(kind, plan.document.expires);
+            return Ok(Planned { plan: Some(plan), due_at });
+        }
+        if listing.is_some() {
+            document.targets.clear();
+        }
         let mut plan = RolePlan::next(role, keys, lifetimes, now, document, counts);
-        plan.listed = listed;
-        plan.replaced = replaced;
+        // Only deltas start from it.
+        plan.replaced = replaced.filter(|_| self.repository.settings.ladder.is_some() && fits);
+        plan.listing = listing.unwrap_or(Listing::Document);
         let due_at = lifetimes.due_at(kind, plan.document.expires);
         Ok(Planned { plan: Some(plan), due_at })
     }
@@ -417,7 +472,7 @@ impl Publisher {
     fn plan_new_role(&self, role: String, work: Work, now: Time) -> Result<Planned, Error> {
         let lifetimes = &self.repository.settings.lifetimes;
         let rows = match work.content {
-            Content::List(rows) => rows,
+            Content::List(Listing::Targets(rows)) => rows,
             Content::Change(changes) => changes
                 .into_iter()
                 .map(|change| match change {
@@ -425,10 +480,11 @@ impl Publisher {
                     Change::Remove(path) => Err(not_listed(path.as_str(), &role)),
                 })
                 .collect::<Result<_, _>>()?,
-            Content::Same => Vec::new(),
+            Content::Same | Content::List(_) => Vec::new(),
         };
         let keys = BinKeys::of(&self.state.targets)?.role;
-        let plan = (!rows.is_empty()).then(|| RolePlan::first(role, &keys, lifetimes, now, rows));
+        let plan = (!rows.is_empty())
+            .then(|| RolePlan::first(role, &keys, lifetimes, now, Listing::Targets(rows)));
         Ok(Planned {
             plan,
             due_at: lifetimes.due_at(RoleKind::Bins, lifetimes.expiry(RoleKind::Bins, now)),
@@ -458,7 +514,11 @@ impl Publisher {
         };
         for plan in roles.iter().filter(|plan| !plan.counts.is_zero()) {
             let old = plan.document.targets.keys().map(String::as_str);
-            let paths = old.chain(plan.listed.iter().map(|target| target.path.as_str()));
+            let rows = match &plan.listing {
+                Listing::Targets(rows) => &rows[..],
+                _ => &[],
+            };
+            let paths = old.chain(rows.iter().map(|target| target.path.as_str()));
             match (places.get(&plan.role), &mut delegations.roles) {
                 (None, _) => {
                     let selector = project_selector(form, paths);
@@ -497,7 +557,11 @@ impl Work {
 }
 
 /// Applies changes to a document.
-fn apply(role: &str, document: &mut Targets, changes: Vec<Change>) -> Result<Counts, Error> {
+pub(crate) fn apply(
+    role: &str,
+    document: &mut Targets,
+    changes: Vec<Change>,
+) -> Result<Counts, Error> {
     let mut counts = Counts::default();
     for change in changes {
         match change {

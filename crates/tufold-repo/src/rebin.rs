@@ -18,7 +18,7 @@ use crate::commit::Published;
 use crate::error::Error;
 use crate::keyring::KeyRequest;
 use crate::layout::{BINS, BinKeys, Delegation, Layout};
-use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Why, next_snapshot};
+use crate::plan::{Counts, Listing, Plan, RolePlan, TimestampPlan, Why, next_snapshot};
 use crate::progress::{Event, Progress, Stage};
 use crate::publish::Publisher;
 use crate::repository::{Repository, State};
@@ -118,7 +118,7 @@ impl Rebinner {
         let first_version = first_version(state);
         let lifetimes = &repository.settings.lifetimes;
         let first = |role: String| {
-            let mut plan = RolePlan::first(role, &bin_keys.role, lifetimes, now, Vec::new());
+            let mut plan = RolePlan::first(role, &bin_keys.role, lifetimes, now, Listing::Document);
             plan.document.version = first_version;
             plan
         };

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    DelegatedRoles, Key, KeyId, MetaFile, Role, RoleKeys, Root, Selector, Signed, Snapshot,
-    Targets, ThresholdError, Timestamp, Verified, Version,
+    DelegatedRoles, Key, KeyId, MetaFile, Renewal, Role, RoleKeys, Root, Selector, Signed,
+    Snapshot, Targets, ThresholdError, Time, Timestamp, Verified, Version,
 };
 use tufold_store::Store;
 
@@ -248,6 +248,27 @@ impl State {
     /// Those of them that nothing delegates to, which clients want to see listed all the same (TUF 5.5.5).
     pub(crate) fn stale_roles(&self) -> impl Iterator<Item = &str> {
         self.listed_roles().filter(|role| self.keys_of(role).is_none())
+    }
+
+    /// Reads and verifies the current document of a targets role without parsing its targets, to be signed again with this
+    /// expiry. `None` if it is not written as tufold writes.
+    pub(crate) fn renewable(
+        &self,
+        public: &dyn Store,
+        role: &str,
+        expires: Time,
+    ) -> Result<Option<(Signed<()>, Renewal)>, Error> {
+        let Some((keys, role_keys)) = self.keys_of(role) else { return Ok(None) };
+        let Some(listed) = self.snapshot.meta.get(&names::meta_name(role)) else { return Ok(None) };
+        let file = versioned_file_name(role, listed.version);
+        let bytes = read(public, &file)?.ok_or_else(|| Error::damaged(&file, "is missing"))?;
+        listed.check(&bytes).map_err(|error| Error::damaged(&file, error))?;
+        let Ok(signed) = Signed::take_apart(bytes) else { return Ok(None) };
+        let verified =
+            signed.verify(keys, role_keys).map_err(|error| Error::damaged(&file, error))?;
+        let ((), signed) = verified.into_parts();
+        let renewal = Renewal::of_targets(signed.canonical(), listed.version, expires);
+        Ok(renewal.map(|renewal| (signed, renewal)))
     }
 
     /// The names of the roles below the top-level targets role that list targets, sorted.

@@ -31,18 +31,22 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 use tufold_meta::{TargetFile, TargetPath};
 
+mod binned;
 mod debian;
 mod dir;
 mod error;
+mod intake;
 mod json;
 mod read;
 mod source;
 mod synth;
 mod write;
 
+pub(crate) use binned::Run;
 pub use debian::import_debian;
 pub use dir::import_dir;
 pub use error::{LineError, ListError, NameError};
+pub use intake::Intake;
 pub use read::{read_changes, read_targets};
 pub use source::{Compression, MAX_LINE_BYTES, Source};
 pub use synth::{Project, Projects, Random, Synth, read_projects};

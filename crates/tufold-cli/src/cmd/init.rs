@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use tufold_growth::{Form, bins_for};
 use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings, parse_ladder};
-use tufold_repo::targets::{Source, read_targets};
-use tufold_repo::{KeyRequest, NewRepository, Published};
+use tufold_repo::targets::{Intake, Source};
+use tufold_repo::{KeyRequest, Memory, NewRepository, Published};
 
 use crate::bars;
 use crate::cmd::place::PlaceArgs;
@@ -25,6 +25,7 @@ use crate::output::{Exit, Out, bytes, count};
   tufold init demo --targets list.tsv --bins 256 --keys keys/ --threshold root=2 --expires bins=1d
   tufold init demo --targets list.tsv.zst --bins auto
   tufold init demo --targets list.tsv --bins 4096 --dry-run --json
+  tufold init demo --targets ten-million.tsv.zst --bins 65536 --memory 512MiB
   tufold init s3://index/public --private keys --targets list.tsv --bins 4096")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -68,6 +69,10 @@ pub(crate) struct Args {
     /// off
     #[arg(long, value_name = "LADDER", default_value = "pow2:1024")]
     deltas: String,
+    /// How much memory may be taken: longer lists are sorted in a temporary file beside REPO, and a form that puts all targets
+    /// into one document refuses what will not fit
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Memory,
     /// Do everything but write, and print what would be written
     #[arg(long)]
     dry_run: bool,
@@ -94,12 +99,17 @@ fn parse_bins(text: &str) -> Result<BinCount, String> {
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let now = args.now.get()?;
-    let read = || read_targets(Source::open(&args.targets)?, &bars::rows("reading targets"));
+    let place = args.place.open()?;
+    let folder = place.scratch_folder();
+    let read = || {
+        let progress = bars::rows("reading targets");
+        Intake::read(Source::open(&args.targets)?, args.memory, &folder, &progress)
+    };
     let (bins, list) = match args.bins {
         Some(BinCount::Auto) => {
             let list = read()?;
             let form = Form::ALL.into_iter().find(|form| form.name() == args.delegation);
-            let targets = list.rows().len() as u64;
+            let targets = list.rows();
             let bins = form.filter(|form| form.has_bins()).map(|form| bins_for(targets, form));
             (bins.transpose()?, Some(list))
         }
@@ -120,7 +130,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         thresholds: args.threshold.into_iter().collect(),
         signers: signers(args.signer, args.signer_timeout),
     };
-    let repository = NewRepository::prepare_at(args.place.open()?, settings, &request, now)?;
+    let repository = NewRepository::prepare_at(place, settings, &request, now)?;
     let list = list.map_or_else(read, Ok)?;
     let plan = repository.plan(list)?;
     let progress = bars::bars();

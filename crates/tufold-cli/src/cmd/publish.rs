@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use tufold_repo::settings::parse_ladder;
-use tufold_repo::targets::{Source, read_changes, read_targets};
-use tufold_repo::{Input, Publisher, Refresh, Repository};
+use tufold_repo::targets::{Intake, Source, read_changes};
+use tufold_repo::{Input, Memory, Publisher, Refresh, Repository};
 
 use crate::bars;
 use crate::cmd::Now;
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Which deltas this publish and later ones write: pow2:N, climb:N, chain:N, direct:N, tiered:N or off
     #[arg(long, value_name = "LADDER")]
     deltas: Option<String>,
+    /// How much memory may be taken: longer lists are sorted in a temporary file beside REPO
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Memory,
     /// Do everything but write, and print what would be written
     #[arg(long)]
     dry_run: bool,
@@ -49,9 +52,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let now = args.now.get()?;
+    let place = args.place.open()?;
     let input = match (args.targets, args.changes) {
         (Some(path), _) => {
-            Input::Targets(read_targets(Source::open(&path)?, &bars::rows("reading targets"))?)
+            let (folder, progress) = (place.scratch_folder(), bars::rows("reading targets"));
+            Input::Intake(Intake::read(Source::open(&path)?, args.memory, &folder, &progress)?)
         }
         (None, Some(path)) => {
             Input::Changes(read_changes(Source::open(&path)?, &bars::rows("reading changes"))?)
@@ -60,7 +65,8 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     };
     let ladder = args.deltas.as_deref().map(parse_ladder).transpose();
     let ladder = ladder.map_err(anyhow::Error::msg)?;
-    let mut publisher = Publisher::of(Repository::open_at(args.place.open()?)?)?;
+    let mut publisher = Publisher::of(Repository::open_at(place)?)?;
+    publisher.set_memory(args.memory);
     if let Some(ladder) = ladder {
         publisher.set_ladder(ladder);
     }

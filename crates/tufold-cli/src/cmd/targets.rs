@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use clap::Subcommand;
+use tufold_repo::Memory;
 use tufold_repo::targets::{
     Draft, Progress, Source, Synth, diff, import_debian, import_dir, read_projects, read_targets,
 };
@@ -93,6 +94,9 @@ struct SynthArgs {
     /// Where the changes of those releases go
     #[arg(long, value_name = "FILE", requires = "releases")]
     changes: Option<PathBuf>,
+    /// How much memory may be taken: a longer list is sorted in a temporary file beside the output
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Memory,
 }
 
 /// Make the list of changes between two lists
@@ -159,8 +163,9 @@ fn synth(args: &SynthArgs, out: &mut dyn Write, progress: Progress<'_>) -> anyho
         }
         _ => None,
     };
-    let list = synth.targets();
-    args.output.write(out, |out| list.write(out))?;
+    let folder = output.and_then(Path::parent).filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    args.output.write(out, |out| synth.write(out, args.memory, folder))?;
     changes.map_or(Ok(()), Draft::commit)?;
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! What is left to be done of a rotation, told from what is published.
 
-use rayon::prelude::*;
 use tufold_meta::names::meta_name;
 use tufold_meta::{Role, RoleKeys, Root, Signed, Targets, Verified, Version};
 
@@ -8,7 +7,7 @@ use super::draft::Draft;
 use super::{Rotation, RotationStep, Rotator};
 use crate::error::Error;
 use crate::layout::{BINS, BinKeys};
-use crate::plan::{Counts, Plan, RolePlan, TimestampPlan, Why, next_snapshot};
+use crate::plan::{Counts, Listing, Plan, RolePlan, TimestampPlan, Why, next_snapshot};
 use crate::publish::Publisher;
 use crate::repository::State;
 use crate::settings::RoleKind;
@@ -143,12 +142,22 @@ impl Rotator {
         let mut roles = Vec::new();
         if let Some(keys) = self.new_bin_keys(rotation)? {
             let names: Vec<&str> = state.roles().filter(|role| *role != "targets").collect();
-            let plans = names.into_par_iter().map(|role| {
+            let plans = names.into_iter().map(|role| {
+                let listed = &state.snapshot.meta[&meta_name(role)];
+                if role != BINS || state.bins.is_none() {
+                    let role = role.to_owned();
+                    return Ok(RolePlan::again(
+                        role,
+                        &keys.role,
+                        lifetimes,
+                        now,
+                        listed.version,
+                        Vec::new(),
+                    ));
+                }
                 let (mut document, file) =
                     state.targets_role(&*repository.public, role)?.into_parts();
-                if role == BINS && state.bins.is_some() {
-                    keys.set(&mut document)?;
-                }
+                keys.set(&mut document)?;
                 let (role, counts) = (role.to_owned(), Counts::default());
                 let mut plan = RolePlan::next(role, &keys.role, lifetimes, now, document, counts);
                 plan.replaced = repository.settings.ladder.map(|_| file);
@@ -162,7 +171,7 @@ impl Rotator {
                 keys: state.root.roles["targets"].clone(),
                 document: draft.payload.clone(),
                 replaced: None,
-                listed: Vec::new(),
+                listing: Listing::Document,
                 counts: Counts::default(),
                 why: Why::Content,
                 signatures: Some(draft.signatures.clone()),

@@ -1,7 +1,7 @@
 //! Lists in, either format.
 
 use tufold_meta::cjson::Object;
-use tufold_meta::{Digest, Hashes, TargetFile, TargetPath};
+use tufold_meta::{Digest, Hashes, PathError, TargetFile, TargetPath};
 
 use super::error::quote;
 use super::source::Blocks;
@@ -103,7 +103,7 @@ fn read<T: Send>(
 }
 
 /// What JSON counts as white space.
-const fn is_blank(byte: &u8) -> bool {
+pub(super) const fn is_blank(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
@@ -143,7 +143,12 @@ pub(super) fn value(name: &str, found: &str, expected: &'static str) -> LineErro
 }
 
 pub(super) fn target_path(path: &str) -> Result<TargetPath, LineError> {
-    TargetPath::new(path).map_err(|reason| LineError::Path { path: quote(path), reason })
+    value_path(path, TargetPath::new(path))
+}
+
+/// What was made of a path, or the error that names it.
+pub(super) fn value_path<T>(path: &str, made: Result<T, PathError>) -> Result<T, LineError> {
+    made.map_err(|reason| LineError::Path { path: quote(path), reason })
 }
 
 /// A length: digits without a sign or a leading zero, and no more than every reader's integer

@@ -235,7 +235,7 @@ impl<'a> Blocks<'a> {
 }
 
 /// The lines of `block`, without their ends.
-fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     let block = block.strip_suffix(b"\n").unwrap_or(block);
     block.split(|&byte| byte == b'\n')
 }

@@ -8,21 +8,27 @@
 //! any number of threads.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::error::quote;
-use super::read::{Rows, columns, value};
+use super::read::{Rows, TARGETS_HEADER, columns, value};
 use super::source::Blocks;
+use super::write::write_columns;
 use super::{ChangeList, LineError, ListError, Progress, Source, Target, TargetList, diff};
+use crate::memory::Memory;
 
 mod package;
 mod random;
+mod sorted;
 mod version;
 
 use package::{Package, page};
 pub use random::Random;
 use random::Stream;
+use sorted::Sorter;
 
 /// The header of a list of projects.
 const PROJECTS_HEADER: &str = "name\tversion\tmonth\trank";
@@ -169,12 +175,51 @@ impl<'a> Synth<'a> {
 
     /// The targets.
     pub fn targets(&self) -> TargetList {
-        let all = self.chosen.par_iter().flat_map_iter(|&(index, files)| {
-            let package = self.package(index, files);
-            let page = page(package.name(), &package.files, &mut self.random(Stream::Page, index));
-            package.files.into_iter().chain([page])
-        });
-        list(all.collect())
+        let projects = self.chosen.par_iter();
+        list(projects.flat_map_iter(|&(index, files)| self.project_targets(index, files)).collect())
+    }
+
+    /// Writes the list of [`Synth::targets`] as TSV, a part of it at a time: about `memory` is taken, and what that does not
+    /// hold goes to a temporary file in `folder`.
+    pub fn write(&self, out: &mut dyn Write, memory: Memory, folder: &Path) -> io::Result<()> {
+        writeln!(out, "{TARGETS_HEADER}")?;
+        let held = usize::try_from(memory.for_rows()).unwrap_or(usize::MAX);
+        let mut sorter = Sorter::new(held, folder.to_owned());
+        for chunk in self.chunks() {
+            let texts: Vec<io::Result<Vec<u8>>> = chunk
+                .par_iter()
+                .map(|&(index, files)| {
+                    let mut text = Vec::new();
+                    let targets = self.project_targets(index, files);
+                    targets.iter().try_for_each(|target| write_columns(&mut text, "", target))?;
+                    Ok(text)
+                })
+                .collect();
+            texts.into_iter().try_for_each(|text| sorter.add(&text?))?;
+        }
+        sorter.write(out)
+    }
+
+    /// The chosen projects in pieces of some 100,000 targets.
+    fn chunks(&self) -> impl Iterator<Item = &[(usize, u64)]> {
+        let mut rest = &self.chosen[..];
+        std::iter::from_fn(move || {
+            let mut targets = 0;
+            let many = rest.iter().position(|&(_, files)| {
+                targets += 1 + files;
+                targets >= 100_000
+            });
+            let (chunk, after) = rest.split_at(many.map_or(rest.len(), |at| at + 1));
+            rest = after;
+            (!chunk.is_empty()).then_some(chunk)
+        })
+    }
+
+    /// The page and the files of one project.
+    fn project_targets(&self, index: usize, files: u64) -> Vec<Target> {
+        let package = self.package(index, files);
+        let page = page(package.name(), &package.files, &mut self.random(Stream::Page, index));
+        package.files.into_iter().chain([page]).collect()
     }
 
     /// The changes that the next `releases` releases make, all in one list. A project is likely to

@@ -73,7 +73,7 @@ fn only_sha256(Target { file, .. }: &Target) -> Option<Digest> {
     (alone && file.custom.is_none() && file.extra.is_empty()).then_some(sha256)
 }
 
-fn write_columns(out: &mut dyn Write, change: &str, target: &Target) -> io::Result<()> {
+pub(super) fn write_columns(out: &mut dyn Write, change: &str, target: &Target) -> io::Result<()> {
     let sha256 = only_sha256(target).ok_or(io::ErrorKind::InvalidInput)?;
     write!(out, "{change}{}\t{}\t", target.path, target.file.length)?;
     out.write_all(&sha256.to_hex())?;

@@ -161,3 +161,16 @@ proptest! {
         prop_assert_eq!(diff(&list, &new), changes);
     }
 }
+
+#[test]
+fn a_list_that_is_written_in_parts_is_the_same() {
+    let projects = projects();
+    let synth = Synth::new(&projects, 30_000, 1);
+    let folder = tempfile::tempdir().unwrap();
+    for memory in [Memory::NONE, Memory::default()] {
+        let mut out = Vec::new();
+        synth.write(&mut out, memory, folder.path()).unwrap();
+        assert!(String::from_utf8(out).unwrap() == text(&synth.targets()), "{memory}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left");
+}

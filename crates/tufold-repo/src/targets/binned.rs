@@ -1,0 +1,266 @@
+//! Targets sorted by bin and path: each bin is one run of bytes, in memory or in a temporary file.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+use tufold_meta::{BitLength, TargetFile, TargetPath};
+
+use super::error::quote;
+use super::intake::{PART_BITS, Part, SORT_KEY_BYTES, packed_row, sorted_row, temporary_error};
+use super::{LineError, ListError, Target};
+
+/// The targets of every bin.
+#[derive(Debug)]
+pub(crate) struct Binned {
+    runs: Vec<Run>,
+}
+
+/// The targets of one bin, sorted by path. What it holds is not read before it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    held: Arc<Held>,
+    offset: u64,
+    len: usize,
+    count: u64,
+}
+
+/// Where runs are.
+#[derive(Debug)]
+enum Held {
+    Memory(Vec<u8>),
+    File(Arc<Mutex<File>>),
+}
+
+/// Why rows were not sorted.
+pub(super) enum Fault {
+    /// A path, its first line and its second.
+    Twice(String, u64, u64),
+    Temporary(io::Error),
+}
+
+impl Fault {
+    pub(super) fn into_list_error(self, file: String, folder: &Path) -> ListError {
+        match self {
+            Self::Twice(path, first, line) => {
+                let problem = LineError::Duplicate { path: quote(path), first };
+                ListError::Line { file, line, problem }
+            }
+            Self::Temporary(error) => temporary_error(folder, error),
+        }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Temporary(error)
+    }
+}
+
+/// Sorts the rows of all parts. `spilled` are the file that has some of them and the one that all
+/// go to. Of several paths that stand twice, the error names the one whose second line comes first.
+pub(super) fn sort(
+    parts: Vec<Part>,
+    spilled: Option<(File, File)>,
+    bits: BitLength,
+) -> Result<Binned, Fault> {
+    // A bin is never in two groups, and a group has one part or more.
+    let parts_of_group = 1 << PART_BITS.saturating_sub(bits.bits());
+    let mut groups: Vec<Vec<Part>> = Vec::new();
+    for part in parts {
+        match groups.last_mut().filter(|group| group.len() < parts_of_group) {
+            Some(group) => group.push(part),
+            None => groups.push(vec![part]),
+        }
+    }
+    let (from, to) = spilled.unzip();
+    let (from, to) = (from.map(Mutex::new), to.map(|file| Arc::new(Mutex::new(file))));
+    let mut place = 0;
+    let groups: Vec<(u64, Vec<Part>)> = groups
+        .into_iter()
+        .map(|group| {
+            let at = place;
+            place += group.iter().map(Part::sorted_bytes).sum::<u64>();
+            (at, group)
+        })
+        .collect();
+    let sorted: Vec<Result<Vec<Run>, Fault>> = groups
+        .into_par_iter()
+        .enumerate()
+        .map(|(nth, (place, group))| {
+            let bytes = gather(group, from.as_ref())?;
+            let (sorted, ends) = sort_group(&bytes, nth, bits)?;
+            drop(bytes);
+            let (held, base) = match &to {
+                None => (Held::Memory(sorted), 0),
+                Some(file) => {
+                    let mut locked = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    locked.seek(SeekFrom::Start(place))?;
+                    locked.write_all(&sorted)?;
+                    (Held::File(file.clone()), place)
+                }
+            };
+            let held = Arc::new(held);
+            let mut start = 0;
+            let runs = ends.into_iter().map(|(end, count)| {
+                let (offset, len) = (base + start as u64, end - start);
+                start = end;
+                Run { held: held.clone(), offset, len, count }
+            });
+            Ok(runs.collect())
+        })
+        .collect();
+    let mut runs = Vec::new();
+    let mut twice: Option<(String, u64, u64)> = None;
+    for group in sorted {
+        match group {
+            Ok(group) => runs.extend(group),
+            Err(Fault::Twice(path, first, line)) => {
+                if twice.as_ref().is_none_or(|(_, _, other)| line < *other) {
+                    twice = Some((path, first, line));
+                }
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    match twice {
+        Some((path, first, line)) => Err(Fault::Twice(path, first, line)),
+        None => Ok(Binned { runs }),
+    }
+}
+
+impl Part {
+    fn bytes(&self) -> u64 {
+        self.held.len() as u64 + self.extents.iter().map(|&(_, len)| len as u64).sum::<u64>()
+    }
+
+    fn sorted_bytes(&self) -> u64 {
+        self.bytes() - self.rows * SORT_KEY_BYTES as u64
+    }
+}
+
+/// All rows of some parts.
+fn gather(mut group: Vec<Part>, from: Option<&Mutex<File>>) -> io::Result<Vec<u8>> {
+    if let [part] = &mut group[..]
+        && part.extents.is_empty()
+    {
+        return Ok(std::mem::take(&mut part.held));
+    }
+    let len = group.iter().map(Part::bytes).sum::<u64>();
+    let mut bytes = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
+    for part in group {
+        bytes.extend_from_slice(&part.held);
+        let Some(file) = from else { continue };
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        for (offset, len) in part.extents {
+            file.seek(SeekFrom::Start(offset))?;
+            let end = bytes.len() + len;
+            Read::by_ref(&mut *file).take(len as u64).read_to_end(&mut bytes)?;
+            if bytes.len() != end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// The rows of a group by bin and path, and where each of its bins ends with the number of its rows.
+fn sort_group(
+    bytes: &[u8],
+    nth: usize,
+    bits: BitLength,
+) -> Result<(Vec<u8>, Vec<(usize, u64)>), Fault> {
+    let damaged = || io::Error::other("a row that was written is damaged");
+    let mut rows = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let row = packed_row(bytes, at).ok_or_else(damaged)?;
+        at = row.end;
+        rows.push((row.hash >> (32 - bits.bits()), row));
+    }
+    rows.sort_unstable_by(|(bin, a), (other, b)| {
+        bin.cmp(other).then_with(|| a.path.cmp(b.path)).then(a.line.cmp(&b.line))
+    });
+    let pairs = rows.windows(2).filter(|pair| pair[0].1.path == pair[1].1.path);
+    if let Some(pair) = pairs.min_by_key(|pair| pair[1].1.line) {
+        let (first, second) = (&pair[0].1, &pair[1].1);
+        return Err(Fault::Twice(first.path.to_owned(), first.line, second.line));
+    }
+    let bins_of_group = 1_usize << bits.bits().saturating_sub(PART_BITS);
+    let mut sorted = Vec::with_capacity(bytes.len() - rows.len() * SORT_KEY_BYTES);
+    let mut ends = Vec::with_capacity(bins_of_group);
+    let mut rows = rows.into_iter().peekable();
+    for bin in nth * bins_of_group..(nth + 1) * bins_of_group {
+        let mut count = 0;
+        while let Some((_, row)) = rows.next_if(|(of, _)| *of as usize == bin) {
+            sorted.extend_from_slice(row.sorted);
+            count += 1;
+        }
+        ends.push((sorted.len(), count));
+    }
+    Ok((sorted, ends))
+}
+
+impl Binned {
+    /// The runs of all bins, in order.
+    pub(crate) fn into_runs(self) -> Vec<Run> {
+        self.runs
+    }
+}
+
+impl Run {
+    /// How many targets there are.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What they take packed.
+    pub(crate) const fn len_bytes(&self) -> usize {
+        self.len
+    }
+
+    /// Calls `with` on every target in the order of the paths.
+    pub(crate) fn for_each(&self, mut with: impl FnMut(&str, TargetFile)) -> io::Result<()> {
+        let bytes = self.bytes()?;
+        let mut rest = &*bytes;
+        while !rest.is_empty() {
+            let row = sorted_row(rest).and_then(|(path, file, used)| {
+                with(path, file.unpack()?);
+                Some(used)
+            });
+            let used = row.ok_or_else(|| io::Error::other("a row that was written is damaged"))?;
+            rest = &rest[used..];
+        }
+        Ok(())
+    }
+
+    /// The targets as values.
+    pub(crate) fn targets(&self) -> io::Result<Vec<Target>> {
+        let mut targets = Vec::with_capacity(usize::try_from(self.count).unwrap_or(0));
+        let mut wrong = None;
+        self.for_each(|path, file| match TargetPath::new(path) {
+            Ok(path) => targets.push(Target { path, file }),
+            Err(error) => wrong = Some(error),
+        })?;
+        wrong.map_or(Ok(targets), |error| Err(io::Error::other(error)))
+    }
+
+    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        match &*self.held {
+            Held::Memory(bytes) => {
+                let start = usize::try_from(self.offset).map_err(io::Error::other)?;
+                Ok(Cow::Borrowed(&bytes[start..start + self.len]))
+            }
+            Held::File(file) => {
+                let mut bytes = vec![0; self.len];
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(self.offset))?;
+                file.read_exact(&mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+}
