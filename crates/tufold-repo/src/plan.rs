@@ -1,7 +1,6 @@
 //! What a publish will write, decided before anything is written.
 
 use serde::Serialize;
-use tufold_meta::names::meta_name;
 use tufold_meta::{
     MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
     Version, write_targets, write_targets_with,
@@ -279,9 +278,4 @@ pub(crate) fn next_snapshot(old: &Snapshot, lifetimes: &Lifetimes, now: Time) ->
     snapshot.version = snapshot.version.next();
     snapshot.expires = lifetimes.expiry(RoleKind::Snapshot, now);
     snapshot
-}
-
-/// Whether the snapshot lists the role.
-pub(crate) fn is_listed(snapshot: &Snapshot, role: &str) -> bool {
-    snapshot.meta.contains_key(&meta_name(role))
 }

@@ -18,9 +18,7 @@ use crate::init::{delegate, fits_one_document, project_selector, sorted_into_bin
 use crate::keyring::Keyring;
 use crate::layout::{BINS, BinKeys, Delegation};
 use crate::memory::Memory;
-use crate::plan::{
-    Counts, Listing, Plan, RolePlan, TimestampPlan, Waiting, Why, is_listed, next_snapshot,
-};
+use crate::plan::{Counts, Listing, Plan, RolePlan, TimestampPlan, Waiting, Why, next_snapshot};
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State};
