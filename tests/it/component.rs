@@ -7,7 +7,6 @@ use tufold_tests::target_dir;
 
 /// The program `name` of the system, or the one that `tests/interop/setup` made at `below` the target folder. `None`, with a
 /// word on stderr, if it is missing and TUFOLD_INTEROP does not ask for it.
-#[expect(clippy::print_stderr, reason = "a skipped test has no other way to say so")]
 pub(crate) fn find(name: &str, below: Option<&str>) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Where Debian puts servers is not in everybody's path.
@@ -17,9 +16,15 @@ pub(crate) fn find(name: &str, below: Option<&str>) -> Option<PathBuf> {
     let all = made.into_iter().chain(folders.into_iter().map(|folder| folder.join(name)));
     let found = all.into_iter().find(|program| program.is_file());
     if found.is_none() {
-        let wanted = env::var_os("TUFOLD_INTEROP").is_some_and(|value| value == "1");
-        assert!(!wanted, "{name} is missing: run tests/interop/setup");
-        eprintln!("skipped: {name} is missing; tests/interop/setup installs it");
+        skipped(name, "it is missing; tests/interop/setup installs it");
     }
     found
+}
+
+/// Says that a test was skipped for want of something; under TUFOLD_INTEROP=1 that is a failure.
+#[expect(clippy::print_stderr, reason = "a skipped test has no other way to say so")]
+pub(crate) fn skipped(what: &str, why: &str) {
+    let wanted = env::var_os("TUFOLD_INTEROP").is_some_and(|value| value == "1");
+    assert!(!wanted, "{what}: {why}");
+    eprintln!("skipped: {what}: {why}");
 }

@@ -33,6 +33,21 @@ impl Ledger {
         }
     }
 
+    /// Notes objects that are listed now: each is what it was whenever it was listed before.
+    ///
+    /// # Panics
+    /// If a name has other contents than before.
+    pub fn note_objects<'o>(
+        &mut self,
+        objects: impl IntoIterator<Item = (&'o String, &'o Vec<u8>)>,
+    ) {
+        for (name, bytes) in objects {
+            let digest = Digest::of(bytes);
+            let before = *self.names.entry(name.clone()).or_insert(digest);
+            assert!(before == digest, "{name} has other bytes than before");
+        }
+    }
+
     /// How many names there were.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -5,6 +5,7 @@ mod client;
 pub mod forge;
 pub mod fuzz;
 mod ledger;
+mod lossy;
 mod repo;
 mod server;
 
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 pub use client::Visitor;
 pub use forge::Forge;
 pub use ledger::{Ledger, files as files_of};
+pub use lossy::LossyStore;
 pub use repo::{ALL_LAYOUTS, NOW, TestRepo, after, changes, layout, list, put, remove, target};
 pub use server::{Answer, Server, Site};
 
