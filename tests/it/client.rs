@@ -1,5 +1,6 @@
 //! The plain client over a web server: what it asks for, what it keeps, what it finds.
 
+mod bytes;
 mod cache;
 mod command;
 mod deltas;
@@ -23,7 +24,16 @@ struct Place {
 
 impl Place {
     fn new(layout: &str, paths: &[&str]) -> Self {
-        let repo = TestRepo::init(layout, tufold_tests::list(paths.iter().copied()));
+        Self::of(TestRepo::planned(layout), paths)
+    }
+
+    /// As [`Place::new`] for readers that go by the clock on the wall.
+    fn lasting(layout: &str, paths: &[&str]) -> Self {
+        Self::of(TestRepo::planned(layout).lasting(), paths)
+    }
+
+    fn of(repo: TestRepo, paths: &[&str]) -> Self {
+        repo.try_init(tufold_tests::list(paths.iter().copied())).expect("an init");
         let server = Server::of_folder(repo.path().join("public"));
         Self { repo, server, folder: scratch() }
     }

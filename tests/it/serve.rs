@@ -2,6 +2,7 @@
 
 mod browser;
 mod clients;
+mod http2;
 mod readers;
 mod wire;
 

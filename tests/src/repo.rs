@@ -73,6 +73,15 @@ impl TestRepo {
         self
     }
 
+    /// Lets nothing expire for a century: readers from outside go by the clock on the wall.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        for kind in RoleKind::ALL {
+            self = self.lifetime(kind, "36500d");
+        }
+        self
+    }
+
     /// Asks for deltas.
     #[must_use]
     pub fn ladder(mut self, ladder: Option<Ladder>) -> Self {

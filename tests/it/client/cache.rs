@@ -111,7 +111,7 @@ fn a_receipt_of_another_repository_is_worth_nothing() {
 #[test]
 fn python_tuf_and_tufold_take_over_each_others_folder() {
     let Some(peers) = Peers::find() else { return };
-    let place = Place::new("bins-succinct:4 versions", &PATHS);
+    let place = Place::lasting("bins-succinct:4 versions", &PATHS);
     let (root, cache) = (place.repo.metadata().join("1.root.json"), place.cache());
     let url = format!("{}/metadata", place.server.url());
     let python = |paths: &[&str]| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tufold_delta::Ladder;
 use tufold_meta::names::versioned_file_name;
 use tufold_sync::{Cost, DeltaUse, Fallbacks, Limits};
-use tufold_tests::{Answer, Server, TestRepo, after, changes, files_of, list, put, scratch};
+use tufold_tests::{Answer, TestRepo, after, changes, files_of, put};
 
 use super::Place;
 
@@ -22,10 +22,7 @@ impl Place {
     /// A repository with deltas.
     pub(super) fn with_deltas(layout: &str, paths: &[&str]) -> Self {
         let ladder = Some(Ladder::Pow2 { horizon: 64 });
-        let repo = TestRepo::planned(layout).ladder(ladder);
-        repo.try_init(list(paths.iter().copied())).expect("an init");
-        let server = Server::of_folder(repo.path().join("public"));
-        Self { repo, server, folder: scratch() }
+        Self::of(TestRepo::planned(layout).ladder(ladder), paths)
     }
 
     /// Each of these targets gets another content.

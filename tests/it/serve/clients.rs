@@ -67,8 +67,9 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let paths: Vec<String> = (0..60).map(|n| format!("path-{n}")).collect();
-        let repo =
-            TestRepo::init("bins-succinct:16 hashes", list(paths.iter().map(String::as_str)));
+        // python-tuf goes by the clock on the wall.
+        let repo = TestRepo::planned("bins-succinct:16 hashes").lasting();
+        repo.try_init(list(paths.iter().map(String::as_str))).expect("an init");
         Self { repo, folder: scratch() }
     }
 

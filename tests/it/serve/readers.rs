@@ -14,7 +14,7 @@ use super::{Answer, Serving};
 const LARGE_LEN_BYTES: u64 = 256 << 20;
 
 /// A folder with a file that no system buffers whole, and a small one.
-fn folder() -> TempDir {
+pub(super) fn folder() -> TempDir {
     let folder = scratch();
     let large = File::create(folder.path().join("large")).expect("room for a file");
     large.set_len(LARGE_LEN_BYTES).expect("a file of holes");
@@ -23,7 +23,7 @@ fn folder() -> TempDir {
 }
 
 /// One connection at a time, and little patience.
-fn impatient() -> Limits {
+pub(super) fn impatient() -> Limits {
     Limits {
         max_connections: 1,
         head: Duration::from_millis(150),

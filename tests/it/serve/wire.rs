@@ -288,6 +288,10 @@ fn an_earlier_version_is_the_dictionary_of_the_next() {
         assert_ne!(whole.header("etag"), Some(tag));
         let again = server.get(&path, &[&asked[..], &[("If-None-Match", tag)]].concat());
         assert_eq!(again.status, 304);
+        // A client need not name it: the server knows what it sent.
+        let unnamed = server.get(&path, &asked[..2]);
+        assert_eq!(unnamed.header("etag"), Some(tag));
+        assert!(unnamed.body == answer.body);
 
         // Anything that does not fit gets the file in zstd.
         let (foreign, _) = held(b"foreign", "1");
@@ -304,6 +308,8 @@ fn an_earlier_version_is_the_dictionary_of_the_next() {
             assert_eq!(answer.header("content-encoding"), Some("zstd"), "{headers:?}");
             assert!(decoded(&answer, b"") == new);
         }
+        let never_sent = server.get(&path, &[accept, ("Available-Dictionary", &*foreign)]);
+        assert_eq!(never_sent.header("content-encoding"), Some("zstd"));
     }
     // A dictionary that was pruned is none any more.
     let (digest, id) = held(&file("1.snapshot.json"), "1");
