@@ -48,8 +48,19 @@ pub struct Outcome {
     pub bytes: u64,
     /// Requests that were made again.
     pub retries: u64,
-    /// Resident memory of the server at every publish, in KiB; nothing where the system does not say.
-    pub server_kib: Vec<u64>,
+    /// What the server took, at every publish; nothing where the system does not say.
+    pub samples: Vec<Sample>,
+}
+
+/// A moment of a load.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Since the clients began.
+    pub after: Duration,
+    /// Resident memory of the server.
+    pub server_kib: u64,
+    /// Visits that had ended well.
+    pub visits: usize,
 }
 
 impl Outcome {
@@ -101,6 +112,7 @@ pub fn run(load: &Load, program: &Path) -> Outcome {
         outcome: Mutex::default(),
         sums: [const { AtomicU64::new(0) }; 3],
     };
+    let begun = Instant::now();
     std::thread::scope(|scope| {
         for number in 0..load.clients {
             let crowd = &crowd;
@@ -110,8 +122,11 @@ pub fn run(load: &Load, program: &Path) -> Outcome {
         for version in 2..load.publishes + 2 {
             std::thread::sleep(load.interval);
             publish(&repo, load, version);
-            let kib = resident_kib(&server);
-            crowd.outcome.lock().expect("no panic").server_kib.extend(kib);
+            let (after, server_kib) = (begun.elapsed(), resident_kib(&server));
+            let mut outcome = crowd.outcome.lock().expect("no panic");
+            let visits = outcome.visits.len();
+            let sample = server_kib.map(|server_kib| Sample { after, server_kib, visits });
+            outcome.samples.extend(sample);
         }
         crowd.ended.store(true, Relaxed);
     });

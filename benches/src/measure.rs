@@ -192,3 +192,18 @@ fn status_bytes(field: &str) -> Option<u64> {
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
+
+/// Where and when times were measured, in lines that start with `#`.
+pub fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("unknown", |model| model.trim_start_matches([' ', '\t', ':']));
+    let count = std::thread::available_parallelism().map_or(0, usize::from);
+    let output = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program).args(args).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let date = output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default();
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default();
+    format!("# {count} x {model}, {date}, commit {commit}\n")
+}

@@ -65,7 +65,7 @@ fn run(args: Vec<String>) -> Result<(), String> {
         .filter(|&name| names.is_empty() || names.iter().any(|chosen| chosen == name));
     if times {
         let plans: Vec<Plan> = chosen.filter_map(tables::plans).flatten().collect();
-        return show(&measure::run(plans, &selection), record.as_deref(), &machine());
+        return show(&measure::run(plans, &selection), record.as_deref(), &measure::machine());
     }
     for name in chosen {
         show(&tables::table(name, &selection), record.as_deref(), "")?;
@@ -84,19 +84,4 @@ fn show(table: &Table, record: Option<&Path>, heading: &str) -> Result<(), Strin
 
 fn print(text: &str) -> Result<(), String> {
     writeln!(std::io::stdout(), "{text}").map_err(|error| format!("cannot print: {error}"))
-}
-
-/// Where and when times were measured, in lines that start with `#`.
-fn machine() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown", |model| model.trim_start_matches([' ', '\t', ':']));
-    let count = std::thread::available_parallelism().map_or(0, usize::from);
-    let output = |program: &str, args: &[&str]| {
-        let output = std::process::Command::new(program).args(args).output().ok()?;
-        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let date = output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default();
-    let commit = output("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_default();
-    format!("# {count} x {model}, {date}, commit {commit}\n")
 }
