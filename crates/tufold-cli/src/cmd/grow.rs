@@ -160,8 +160,10 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let growth = if args.trace.is_empty() {
         grow(&scenario, &rates, &grid, &progress)?
     } else {
-        let lists = args.trace.iter().map(|file| Ok(read_targets(Source::open(file)?, &|_| ())?));
-        let lists = lists.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut lists = Vec::new();
+        for file in &args.trace {
+            lists.push(read_targets(Source::open(file)?, &|_| ())?);
+        }
         grow_lists(&scenario, &rates, &grid, &lists, &progress)?
     };
     let is_surveyed = args.report.is_some() || args.picture.is_some();
