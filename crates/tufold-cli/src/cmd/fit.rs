@@ -56,13 +56,14 @@ fn text(fit: &Fit, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     )?;
     writeln!(
         out,
-        "95 %       {from_days:.0} to {to_days:.0} days: Newey and West's error over {} of {points} counts, {:.1} x that of independent ones",
-        fit.lags, fit.widening
+        "95 %       {from_days:.0} to {to_days:.0} days; {:.1} x as wide as if the {points} counts erred independently",
+        fit.widening
     )?;
     writeln!(
         out,
-        "deviations keep {:.0} % from one count to the next",
-        100.0 * fit.autocorrelation
+        "deviations keep {:.0} % from one count to the next, and go together over {}",
+        100.0 * fit.autocorrelation,
+        fit.lags
     )?;
     writeln!(
         out,
