@@ -62,7 +62,7 @@ pub(super) fn heat(survey: &Survey) -> Option<Section> {
     );
     let plot = Plot::Heat(Heat {
         x_label: "targets".to_owned(),
-        columns: sizes.iter().map(|&targets| Unit::Count.short(targets as f64)).collect(),
+        columns: sizes.iter().map(|&targets| brief(targets as f64)).collect(),
         y_label: "bins".to_owned(),
         rows: rows.iter().map(|&bins| Unit::Count.full(bins as f64)).collect(),
         value: Axis::log("bytes of all visits, times the best number's", Unit::Ratio),
@@ -74,6 +74,13 @@ pub(super) fn heat(survey: &Survey) -> Option<Section> {
     });
     let note = "All clients of the scenario, whole files in gzip, the snapshot included: what bins alone cost.".to_owned();
     Some(section("Bins by scale", finding, plot, vec![note]))
+}
+
+/// A size that fits under a narrow column.
+fn brief(size: f64) -> String {
+    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
+    let unit = units.into_iter().find(|(unit, _)| size >= *unit).unwrap_or((1.0, ""));
+    Unit::Count.short(size / unit.0) + unit.1
 }
 
 /// The best number of bins over the size, for clients that take deltas and for those that do not.

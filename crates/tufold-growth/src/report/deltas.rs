@@ -207,7 +207,7 @@ pub(super) fn break_even() -> Result<Section, Error> {
         visit("tufold, no deltas", "tufold, whole files")?,
         visit("tufold", "tufold, deltas")?,
     ];
-    let bandwidths = || (0..=54).map(|n: i32| 1e4 * 10f64.powf(f64::from(n) / 9.0));
+    let bandwidths = || (0..=18).map(|n: i32| 1e4 * 10f64.powf(f64::from(n) / 3.0));
     let series = visits.iter().map(|visit| {
         let time = |bandwidth: f64| (bandwidth, visit.bytes * 8.0 / bandwidth + visit.cpu_s);
         Series::new(visit.name, Origin::Predicted, bandwidths().map(time).collect())

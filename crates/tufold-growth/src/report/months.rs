@@ -20,27 +20,29 @@ fn month(survey: &Survey, user: User) -> Option<Section> {
     });
     let at = |design: Design, times: u64| of(design).find(|row| row.times_today == times);
     let ours = (at(Design::Deltas, first.times_today)?, at(Design::Deltas, last.times_today)?);
-    let others = [Design::BinsAlone, Design::Proofs, Design::ManyProofs, Design::Pep458];
+    let others = [Design::Pep458, Design::BinsAlone, Design::Proofs, Design::ManyProofs];
     let ratios: Vec<String> = others
         .into_iter()
         .filter_map(|design| {
             let ratio = |times| Some(at(design, times)?.bytes / at(Design::Deltas, times)?.bytes);
             let (now, then) = (ratio(first.times_today)?, ratio(last.times_today)?);
             Some(format!(
-                "{} {} to {} times as much",
+                "{}: {} times the bytes of deltas today, {} times at {} times the index.",
                 design.name(),
-                Unit::Count.short(now.min(then)),
-                Unit::Count.short(now.max(then))
+                Unit::Count.short(now),
+                Unit::Count.short(then),
+                last.times_today
             ))
         })
         .collect();
+    let whole = at(Design::BinsAlone, first.times_today)?;
     let finding = format!(
-        "A month costs {} with deltas in the best number of bins, {} of a download, and {} at {} times today's index; {}",
+        "With deltas a month costs {}, {} of a download, and {} at {} times today's index; bins alone cost {} times as much",
         Unit::Bytes.short(ours.0.bytes),
         Unit::Percent.short(ours.0.percent),
         Unit::Bytes.short(ours.1.bytes),
         last.times_today,
-        ratios.join(", ")
+        Unit::Count.short(whole.bytes / ours.0.bytes)
     );
     let title = match user {
         User::OnePackage => "A month of a user of one package",
@@ -48,13 +50,12 @@ fn month(survey: &Survey, user: User) -> Option<Section> {
     };
     let mut marks = vec![Mark::Y { at: 3.5, label: "Mercury, published: 3.5 %".to_owned() }];
     if user == User::OnePackage {
-        marks.push(Mark::Y { at: 5.0, label: "PEP 458: 5 %".to_owned() });
-        marks.push(Mark::Y { at: 9.0, label: "PEP 458, new snapshot: 9 %".to_owned() });
+        marks.push(Mark::Y { at: 9.0, label: "PEP 458, published: 5 to 9 %".to_owned() });
     }
     let doublings = (last.targets as f64 / first.targets as f64).log2();
     let plot = Plot::Lines(Lines {
         x: Axis::doublings(
-            "targets, from today on",
+            "targets",
             Unit::Count,
             first.targets as f64,
             u32::try_from(crate::math::round(doublings)).unwrap_or(0),
@@ -83,6 +84,7 @@ fn month(survey: &Survey, user: User) -> Option<Section> {
                 .to_owned(),
         ],
     );
+    section.notes.push(ratios.join(" "));
     let row = |row: &&MonthCost| {
         vec![
             Value::Text(row.design.to_string()),
@@ -160,34 +162,34 @@ pub(super) fn gaps(survey: &Survey) -> Option<Section> {
     let sentences: Vec<String> = [*scales.first()?, *scales.last()?]
         .into_iter()
         .filter_map(|scale| {
-            let least = of(scale).min_by(|a, b| a.percent().total_cmp(&b.percent()))?;
-            let stop = of(scale).find(|row| row.gap_s > least.gap_s && row.percent() > WORTH_PERCENT);
+            let (least, most) = (of(scale).next()?, of(scale).last()?);
+            let name = match scale {
+                1 => "Today".to_owned(),
+                _ => format!("at {scale} times the index"),
+            };
+            let (after, percent) = (Unit::Seconds.short(most.gap_s as f64), most.percent());
+            let stop = of(scale).find(|row| row.percent() > WORTH_PERCENT);
             Some(match stop {
                 Some(stop) => format!(
-                    "at {scale} times today's index deltas spare least from gaps of {} on ({} of bins alone) and most after {} ({})",
+                    "{name} deltas stop paying at gaps of {}: {} of bins alone",
                     Unit::Seconds.short(stop.gap_s as f64),
-                    Unit::Percent.short(stop.percent()),
-                    Unit::Seconds.short(least.gap_s as f64),
-                    Unit::Percent.short(least.percent())
+                    Unit::Percent.short(stop.percent())
                 ),
                 None => format!(
-                    "at {scale} times today's index deltas pay at every gap up to {}: {} to {} of bins alone",
-                    of(scale).last().map_or(String::new(), |row| Unit::Seconds.short(row.gap_s as f64)),
+                    "{name} deltas cost {} of bins alone after {} and {} after {after}",
                     Unit::Percent.short(least.percent()),
-                    of(scale)
-                        .map(GapCost::percent)
-                        .max_by(f64::total_cmp)
-                        .map_or(String::new(), |most| Unit::Percent.short(most))
+                    Unit::Seconds.short(least.gap_s as f64),
+                    Unit::Percent.short(percent)
                 ),
             })
         })
         .collect();
-    let mut finding = sentences.join("; ");
-    if let Some(first) = finding.get(..1) {
-        finding = first.to_uppercase() + &finding[1..];
-    }
+    let finding = sentences.join("; ");
     let plot = Plot::Lines(Lines {
-        x: Axis::log("time since the last visit", Unit::Seconds),
+        x: Axis {
+            ticks: vec![600.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0, 31_104_000.0],
+            ..Axis::log("time since the last visit", Unit::Seconds)
+        },
         y: Axis::log("bytes of one visit", Unit::Bytes),
         series,
         marks: Vec::new(),
