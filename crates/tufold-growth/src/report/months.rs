@@ -162,7 +162,7 @@ pub(super) fn gaps(survey: &Survey) -> Option<Section> {
     let sentences: Vec<String> = [*scales.first()?, *scales.last()?]
         .into_iter()
         .filter_map(|scale| {
-            let (least, most) = (of(scale).next()?, of(scale).last()?);
+            let (least, most) = (of(scale).next()?, of(scale).next_back()?);
             let name = match scale {
                 1 => "Today".to_owned(),
                 _ => format!("at {scale} times the index"),
