@@ -167,12 +167,11 @@ fn gather(mut group: Vec<Part>, from: Option<&Mutex<File>>) -> io::Result<Vec<u8
     Ok(bytes)
 }
 
+/// Where a bin ends in the bytes of its group, and how many rows it has.
+type End = (usize, u64);
+
 /// The rows of a group by bin and path, and where each of its bins ends with the number of its rows.
-fn sort_group(
-    bytes: &[u8],
-    nth: usize,
-    bits: BitLength,
-) -> Result<(Vec<u8>, Vec<(usize, u64)>), Fault> {
+fn sort_group(bytes: &[u8], nth: usize, bits: BitLength) -> Result<(Vec<u8>, Vec<End>), Fault> {
     let damaged = || io::Error::other("a row that was written is damaged");
     let mut rows = Vec::new();
     let mut at = 0;
