@@ -588,14 +588,14 @@ impl Ledger {
             writes.bundles.add(&self.bundle(from, to), 1.0);
             writes.delta_files += 2.0;
         }
-        writes.from_nothing = self.whole_snapshot(&writes.listing);
-        self.wholes.push(writes.from_nothing.clone());
+        writes.step_from_nothing = self.whole_snapshot(&writes.listing);
+        self.wholes.push(writes.step_from_nothing.clone());
         writes.delta_files += 1.0;
         self.writes.add(&writes, 1.0);
     }
 
     /// The snapshot of a publish from nothing.
-    pub(crate) fn from_nothing(&self, publish: usize) -> SnapshotSteps {
+    pub(crate) fn step_from_nothing(&self, publish: usize) -> SnapshotSteps {
         self.wholes.get(publish).cloned().unwrap_or_default()
     }
 

@@ -362,7 +362,7 @@ impl Predictor<'_> {
                 writes.bundles.add(&self.bundle(layout, from, to), each);
                 writes.delta_files += 2.0 * each;
             }
-            writes.from_nothing.add(&self.whole_snapshot(layout, publish), each);
+            writes.step_from_nothing.add(&self.whole_snapshot(layout, publish), each);
             writes.delta_files += each;
         }
         self.edges_of_roles(layout, roles, tops, &mut writes);

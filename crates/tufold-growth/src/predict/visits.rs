@@ -103,7 +103,7 @@ impl Predictor<'_> {
                 delta.requests += edges.len() as f64;
             }
             Way::FromNothing | Way::Full => {
-                delta.from_nothing = self.whole_snapshot(layout, end);
+                delta.step_from_nothing = self.whole_snapshot(layout, end);
                 delta.requests += 1.0;
             }
         }

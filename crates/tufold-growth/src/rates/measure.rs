@@ -211,7 +211,7 @@ fn edge(name: &DeltaName, bytes: f64, ledger: &Ledger, run: &Run, samples: &mut 
             rows.push((step.features(), bytes));
         }
         DeltaName::Snapshot { from: None, .. } => {
-            samples.cold.push((ledger.from_nothing(publish(to)).features(), bytes));
+            samples.cold.push((ledger.step_from_nothing(publish(to)).features(), bytes));
         }
         DeltaName::Snapshot { from: Some(_), .. } => {
             let step = ledger.snapshot_step(publish(from), publish(to));

@@ -141,7 +141,7 @@ impl Visitor {
             visit.find(paths)?;
             visit.cost()
         };
-        let sent = sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let sent = *sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok((cost, sent))
     }
 
@@ -207,7 +207,7 @@ impl Visitor {
                 delta.round_trips += trips(edges.len(), at_once);
             }
             Way::FromNothing | Way::Full => {
-                delta.from_nothing = ledger.from_nothing(ledger.now());
+                delta.step_from_nothing = ledger.step_from_nothing(ledger.now());
                 delta.requests += 1.0;
                 delta.round_trips += 1.0;
             }
