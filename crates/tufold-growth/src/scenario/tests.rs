@@ -27,7 +27,7 @@ fn what_is_wrong_is_named() {
     );
     check(("targets = { value = 165000", "targets = { value = 1650"), "index.targets is 1650, not");
     check(("kind = \"cold\"", "kind = \"warm\""), "unknown variant `warm`");
-    check(("name = \"drupal\"", "name = \"dru\""), "drupal.toml: name is dru, not");
+    check(("name = \"drupal\"", "name = \"dru\""), "drupal.toml: line 1: name is dru, not");
     check(("{version}", "{vers}"), "unknown gap `{vers}`");
     let error = Scenario::load("no-such").unwrap_err().to_string();
     assert!(error.contains("`no-such` is neither") && error.contains("billion"), "{error}");
