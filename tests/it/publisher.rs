@@ -198,7 +198,10 @@ fn check_damage(layout: &str, damage: impl Fn(&TestRepo), findings: &[&str], ref
     let refused = published.err().map(|error| error.to_string()).unwrap_or_default();
     let refused = without_digests(refused);
     assert_eq!(refused.replace(&repo.path().display().to_string(), "REPO"), refusal);
-    assert!(refusal.is_empty() || repo.files() == before, "public/ changed");
+    // Files that no timestamp leads to may have been written before the damage was met.
+    let after = repo.files();
+    let kept = before.iter().all(|(name, bytes)| after.get(name) == Some(bytes));
+    assert!(refusal.is_empty() || kept, "what is published changed");
 }
 
 /// Writes a file of the repository anew.

@@ -41,12 +41,14 @@ impl Tail {
         sum
     }
 
-    /// Gives each rank's share of the whole, or that of so many ranks that are about the same.
+    /// Gives each rank's share of the whole, or that of so many ranks that are about the same: for what takes long to compute
+    /// of a share, in wider steps than [`Tail::sum`].
     pub(crate) fn each_share(self, mut give: impl FnMut(f64, f64)) {
+        const EXACT: u64 = 64;
         (1..=self.len.min(EXACT)).for_each(|rank| give(1.0, self.share(rank)));
         let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
         while from < end {
-            let to = (from * 1.02).min(end);
+            let to = (from * 1.05).min(end);
             give(to - from, self.weight((from * to).sqrt()) / self.whole);
             from = to;
         }

@@ -12,6 +12,11 @@ use super::{Ended, Place};
 /// Two layouts at two sizes, the smaller of them replayed.
 const SMALL: &str = "grow --from 1000 --doublings 1 --replay-to 1000 --visitors 2 --layouts bins-succinct:16,bins-succinct:16/merkle";
 
+/// The same with nothing replayed.
+fn predicted() -> String {
+    SMALL.replace("--replay-to 1000", "--replay-to 0")
+}
+
 fn json(place: &Place, args: &str) -> Value {
     let Ended { status, stdout, stderr } = place.run(&format!("{args} --json"));
     assert_eq!((status, stderr.as_str()), (0, ""), "{args}");
@@ -64,7 +69,11 @@ fn the_same_seed_gives_the_same_numbers_and_another_does_not() {
     let bytes = |args: &str| {
         let growth = json(&place, args);
         let clients = growth["rows"][0]["costs"]["clients"].clone();
-        clients.as_array().unwrap().clone()
+        // Keys are made anew, so compressed signatures differ.
+        let exact = |client: &Value| {
+            (client["plain"]["bytes"].clone(), client["plain"]["requests"].clone())
+        };
+        clients.as_array().unwrap().iter().map(exact).collect::<Vec<_>>()
     };
     let first = bytes(SMALL);
     assert_eq!(bytes(SMALL), first);
@@ -74,7 +83,7 @@ fn the_same_seed_gives_the_same_numbers_and_another_does_not() {
 #[test]
 fn json_and_tables_go_to_files_too() {
     let place = Place::new();
-    let ended = place.run(&format!("{SMALL} --replay-to 0 --csv tables --json=costs.json"));
+    let ended = place.run(&format!("{} --csv tables --json=costs.json", predicted()));
     assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
     assert!(ended.stdout.starts_with("PyPI in November 2026"), "{}", ended.stdout);
     let tree = place.tree();
@@ -132,7 +141,7 @@ fn scenario(from: &str, to: &str) -> String {
 #[test]
 fn a_bad_scenario_is_named_with_its_line_and_both_values() {
     let place = Place::new();
-    let known = "billion, crates-io, debian-sid, drupal, npm, packagist, pypi-2014, pypi-pep458, pypi-today";
+    let known = "pypi-2014, pypi-pep458, pypi-today, crates-io, npm, packagist, drupal, debian-sid, billion";
     for command in ["grow", "plan"] {
         place.assert_fails(
             &format!("{command} nowhere"),
@@ -176,7 +185,7 @@ fn a_bad_layout_or_folder_is_named() {
         assert!(ended.stderr.contains(part), "{args}: {}", ended.stderr);
     }
     for args in ["--json=no/costs.json", "--csv targets.tsv/a", "--report no/report.html"] {
-        let ended = place.run(&format!("{SMALL} --replay-to 0 --layouts bins-succinct:16 {args}"));
+        let ended = place.run(&format!("{} {args}", predicted()));
         assert_eq!(ended.status, 2, "{args}");
         assert!(ended.stderr.starts_with("tufold: cannot "), "{args}: {}", ended.stderr);
     }
