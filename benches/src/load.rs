@@ -15,7 +15,7 @@ use tufold_serve::{Limits, Server};
 
 use crate::{new_repository, now, quiet};
 
-/// The first argument of a process that is a server; a folder follows.
+/// The first argument of a process that is a server; a folder and the bytes of its cache follow.
 pub const SERVER: &str = "--serve-in-this-process";
 
 /// How much load.
@@ -33,12 +33,16 @@ pub struct Load {
     pub targets: u32,
     /// Its bins.
     pub bins: u64,
+    /// What the server may keep of compressed files.
+    pub cache_bytes: u64,
 }
 
 /// What the clients and the server went through.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Visits that ended well, in ascending order of their times.
+    /// First visits that ended well, in ascending order of their times. All clients come at once.
+    pub first_visits: Vec<Duration>,
+    /// Later visits that ended well, in ascending order of their times.
     pub visits: Vec<Duration>,
     /// What the other visits ended with.
     pub errors: Vec<String>,
@@ -59,25 +63,24 @@ pub struct Sample {
     pub after: Duration,
     /// Resident memory of the server.
     pub server_kib: u64,
-    /// Visits that had ended well.
+    /// Visits that had ended well, first ones too.
     pub visits: usize,
 }
 
-impl Outcome {
-    /// The time within which this share of the visits ended.
-    pub fn quantile(&self, share: f64) -> Duration {
-        let last = self.visits.len().saturating_sub(1);
-        #[expect(clippy::cast_possible_truncation, reason = "within the list")]
-        let at = (last as f64 * share).round() as usize;
-        self.visits.get(at).copied().unwrap_or_default()
-    }
+/// The time within which this share of the visits ended.
+pub fn quantile(visits: &[Duration], share: f64) -> Duration {
+    let last = visits.len().saturating_sub(1);
+    #[expect(clippy::cast_possible_truncation, reason = "within the list")]
+    let at = (last as f64 * share).round() as usize;
+    visits.get(at).copied().unwrap_or_default()
 }
 
 /// Serves a folder until standard input ends; prints the address. `program` is called with [`SERVER`] for it, so that the
 /// server's memory is nobody else's.
 #[expect(clippy::print_stdout, reason = "what the parent waits for")]
-pub fn serve(folder: &Path) {
-    let server = Server::bind(folder, "127.0.0.1:0", None, Limits::default()).expect("a server");
+pub fn serve(folder: &Path, cache_bytes: u64) {
+    let limits = Limits { cache_bytes, ..Limits::default() };
+    let server = Server::bind(folder, "127.0.0.1:0", None, limits).expect("a server");
     println!("{}", server.address());
     let stop = server.stop_handle();
     std::thread::spawn(move || {
@@ -98,7 +101,8 @@ pub fn run(load: &Load, program: &Path) -> Outcome {
     new_repository(&repo, TargetList::from_rows(rows).expect("paths that differ"), load.bins);
     publish(&repo, load, 1);
     let mut server = Command::new(program);
-    server.arg(SERVER).arg(repo.join("public")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    server.arg(SERVER).arg(repo.join("public")).arg(load.cache_bytes.to_string());
+    server.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut server = server.spawn().expect("a server");
     let mut address = String::new();
     let mut lines = BufReader::new(server.stdout.take().expect("a pipe"));
@@ -124,7 +128,7 @@ pub fn run(load: &Load, program: &Path) -> Outcome {
             publish(&repo, load, version);
             let (after, server_kib) = (begun.elapsed(), resident_kib(&server));
             let mut outcome = crowd.outcome.lock().expect("no panic");
-            let visits = outcome.visits.len();
+            let visits = outcome.first_visits.len() + outcome.visits.len();
             let sample = server_kib.map(|server_kib| Sample { after, server_kib, visits });
             outcome.samples.extend(sample);
         }
@@ -133,6 +137,7 @@ pub fn run(load: &Load, program: &Path) -> Outcome {
     drop(server.stdin.take());
     assert!(server.wait().expect("an end").success(), "the server ended badly");
     let mut outcome = crowd.outcome.into_inner().expect("no panic");
+    outcome.first_visits.sort_unstable();
     outcome.visits.sort_unstable();
     let [requests, bytes, retries] = crowd.sums.map(AtomicU64::into_inner);
     Outcome { requests, bytes, retries, ..outcome }
@@ -154,16 +159,19 @@ impl Crowd {
     /// least, and one after the last publish.
     fn client(&self, number: usize) {
         let mut random = Random(number as u64);
+        let mut is_first = true;
         loop {
             let last = self.ended.load(Relaxed);
             let begun = Instant::now();
             let visited = self.visit(number, &mut random);
             let mut outcome = self.outcome.lock().expect("no panic");
             match visited {
+                Ok(()) if is_first => outcome.first_visits.push(begun.elapsed()),
                 Ok(()) => outcome.visits.push(begun.elapsed()),
                 Err(error) => outcome.errors.push(format!("client {number}: {error}")),
             }
             drop(outcome);
+            is_first = false;
             if last {
                 return;
             }
