@@ -128,7 +128,9 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;
-    for (i, &byte) in bytes.iter().enumerate() {
+    // Nearly no string has any, which a loop without an early way out tells by whole vectors.
+    let has_escapes = bytes.iter().fold(false, |has, &byte| has | (byte == b'"') | (byte == b'\\'));
+    for (i, &byte) in bytes.iter().enumerate().filter(|_| has_escapes) {
         if byte == b'"' || byte == b'\\' {
             out.extend_from_slice(&bytes[done..i]);
             out.push(b'\\');
@@ -142,7 +144,9 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
 /// Canonical bytes as JSON: the raw control characters, which canonical JSON leaves in strings,
 /// become `\u00xx`. Without any, which is the usual case, the text is the canonical bytes.
 pub fn file_text(canonical: &[u8]) -> Cow<'_, [u8]> {
-    if !canonical.iter().any(|&byte| byte < 0x20) {
+    // By pieces, each in a loop without an early way out, which goes by whole vectors.
+    let has_control = |piece: &[u8]| piece.iter().fold(false, |has, &byte| has | (byte < 0x20));
+    if !canonical.chunks(1 << 10).any(has_control) {
         return Cow::Borrowed(canonical);
     }
     let mut out = Vec::with_capacity(canonical.len() + 64);

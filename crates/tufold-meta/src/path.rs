@@ -56,22 +56,32 @@ impl TargetPath {
         if path.starts_with('/') {
             return Err(PathError::Absolute);
         }
-        // Lists are long and nearly all of their paths ASCII, which is told by whole words.
-        let is_control = match path.is_ascii() {
-            true => path.bytes().any(|byte| byte.is_ascii_control()),
-            false => path.chars().any(char::is_control),
-        };
-        if is_control {
-            return Err(PathError::Control);
+        // Lists are long and nearly all of their paths plain, which loops without an early way out
+        // tell by whole vectors.
+        let bytes = path.as_bytes();
+        let is_plain = bytes
+            .iter()
+            .fold(true, |plain, &byte| plain & matches!(byte, b' '..=b'~') & (byte != b'\\'));
+        if !is_plain {
+            if path.chars().any(char::is_control) {
+                return Err(PathError::Control);
+            }
+            if path.contains('\\') {
+                return Err(PathError::Backslash);
+            }
         }
-        if path.contains('\\') {
-            return Err(PathError::Backslash);
-        }
-        for segment in path.split('/') {
-            match segment {
-                "" => return Err(PathError::EmptySegment),
-                "." | ".." => return Err(PathError::DotSegment),
-                _ => {}
+        let pairs = bytes.iter().zip(&bytes[1..]);
+        let has_short = pairs
+            .fold(bytes[0] == b'.' || path.ends_with('/'), |has, (&byte, &next)| {
+                has | ((byte == b'/') & ((next == b'/') | (next == b'.')))
+            });
+        if has_short {
+            for segment in path.split('/') {
+                match segment {
+                    "" => return Err(PathError::EmptySegment),
+                    "." | ".." => return Err(PathError::DotSegment),
+                    _ => {}
+                }
             }
         }
         Ok(())

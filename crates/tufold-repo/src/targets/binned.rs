@@ -186,7 +186,8 @@ fn sort_group(bytes: &[u8], nth: usize, bits: BitLength) -> Result<(Vec<u8>, Vec
     let pairs = rows.windows(2).filter(|pair| pair[0].1.path == pair[1].1.path);
     if let Some(pair) = pairs.min_by_key(|pair| pair[1].1.line) {
         let (first, second) = (&pair[0].1, &pair[1].1);
-        return Err(Fault::Twice(first.path.to_owned(), first.line, second.line));
+        let path = String::from_utf8_lossy(first.path).into_owned();
+        return Err(Fault::Twice(path, first.line, second.line));
     }
     let bins_of_group = 1_usize << bits.bits().saturating_sub(PART_BITS);
     let mut sorted = Vec::with_capacity(bytes.len() - rows.len() * SORT_KEY_BYTES);

@@ -20,7 +20,7 @@ use super::error::quote;
 use super::read::{
     TARGETS_HEADER, columns, is_blank, target_length, target_sha256, utf8, value_path,
 };
-use super::source::{Blocks, lines_of};
+use super::source::{Blocks, count_lines, lines_of};
 use super::{LineError, ListError, MAX_LINE_BYTES, Progress, Source, Target, TargetList, json};
 use crate::memory::Memory;
 
@@ -285,7 +285,7 @@ impl Packed {
 pub(super) struct PackedRow<'p> {
     pub(super) hash: u32,
     pub(super) line: u64,
-    pub(super) path: &'p str,
+    pub(super) path: &'p [u8],
     /// What a sorted row keeps.
     pub(super) sorted: &'p [u8],
     pub(super) end: usize,
@@ -295,7 +295,7 @@ pub(super) struct PackedRow<'p> {
 pub(super) fn packed_row(part: &[u8], start: usize) -> Option<PackedRow<'_>> {
     let (hash, rest) = part.get(start..)?.split_first_chunk()?;
     let (line, rest) = rest.split_first_chunk()?;
-    let (path, _, used) = sorted_row(rest)?;
+    let (path, _, used) = split_row(rest)?;
     Some(PackedRow {
         hash: u32::from_be_bytes(*hash),
         line: u64::from_le_bytes(*line),
@@ -307,6 +307,11 @@ pub(super) fn packed_row(part: &[u8], start: usize) -> Option<PackedRow<'_>> {
 
 /// The first of some sorted rows: its path, what is packed of its file, and its length.
 pub(super) fn sorted_row(rows: &[u8]) -> Option<(&str, PackedFile<'_>, usize)> {
+    let (path, file, used) = split_row(rows)?;
+    Some((std::str::from_utf8(path).ok()?, file, used))
+}
+
+fn split_row(rows: &[u8]) -> Option<(&[u8], PackedFile<'_>, usize)> {
     let (path_len, rest) = rows.split_first_chunk()?;
     let (file_len, rest) = rest.split_first_chunk()?;
     let path_len = usize::from(u16::from_le_bytes(*path_len));
@@ -316,7 +321,7 @@ pub(super) fn sorted_row(rows: &[u8]) -> Option<(&str, PackedFile<'_>, usize)> {
     let len = if is_plain { PLAIN_BYTES } else { usize::try_from(file_len).ok()? };
     let bytes = rest.get(..len)?;
     let file = if is_plain { PackedFile::Plain(bytes) } else { PackedFile::Json(bytes) };
-    Some((std::str::from_utf8(path).ok()?, file, LENGTHS_BYTES + path_len + len))
+    Some((path, file, LENGTHS_BYTES + path_len + len))
 }
 
 /// What is packed of a file.
@@ -337,10 +342,6 @@ impl PackedFile<'_> {
             Self::Json(json) => serde_json::from_slice(json).ok(),
         }
     }
-}
-
-fn count_lines(block: &[u8]) -> u64 {
-    block.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// The next blocks, at most `wide`, and the error that came after them.

@@ -163,7 +163,7 @@ impl<'a> Blocks<'a> {
             if matches!(self.state, State::Ended) {
                 break;
             }
-            match block.iter().rposition(|&byte| byte == b'\n') {
+            match memchr::memrchr(b'\n', &block) {
                 Some(end) => {
                     self.rest = block.split_off(end + 1);
                     return Ok(Some(block));
@@ -209,7 +209,7 @@ impl<'a> Blocks<'a> {
     ) -> Result<(), ListError> {
         let mut line = 1;
         loop {
-            let lines = block.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            let lines = count_lines(&block);
             let parse_block = || {
                 for (number, text) in (line..).zip(lines_of(&block)) {
                     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -234,10 +234,20 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// How many lines end in `block`.
+pub(super) fn count_lines(block: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', block).count() as u64
+}
+
 /// The lines of `block`, without their ends.
 pub(super) fn lines_of(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     let block = block.strip_suffix(b"\n").unwrap_or(block);
-    block.split(|&byte| byte == b'\n')
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', block).chain([block.len()]).map(move |end| {
+        let line = &block[start..end];
+        start = end + 1;
+        line
+    })
 }
 
 fn decompressor<'a>(
