@@ -10,8 +10,8 @@ use tufold_meta::names::{
     METADATA_FOLDER, file_name, meta_name, parse_versioned_file_name, versioned_file_name,
 };
 use tufold_meta::{
-    DelegatedRoles, Delegations, MetaFile, Role, RoleKeys, Selector, Signed, SuccinctRoles,
-    Targets, Time, Version,
+    Bin, BitLength, DelegatedRoles, Delegations, MetaFile, Role, RoleKeys, Selector, Signed,
+    SuccinctRoles, Targets, Time, Version,
 };
 
 use crate::error::Error;
@@ -199,9 +199,10 @@ struct Check<'c> {
 }
 
 /// Which targets a role may list.
+#[derive(Clone, Copy)]
 enum Trust<'d> {
     Everything,
-    Bin(&'d SuccinctRoles),
+    Bin(BitLength, Bin),
     Selector(&'d Selector),
 }
 
@@ -234,8 +235,9 @@ impl Check<'_> {
                     for name in snapshot.meta.keys() {
                         let role = name.strip_suffix(".json").unwrap_or(name);
                         let bits = succinct.bit_length;
-                        if bits.parse_role_name(&succinct.name_prefix, role).is_some() {
-                            roles.insert(role, (delegations, &succinct.keys, Trust::Bin(succinct)));
+                        if let Some(bin) = bits.parse_role_name(&succinct.name_prefix, role) {
+                            let trust = Trust::Bin(bits, bin);
+                            roles.insert(role, (delegations, &succinct.keys, trust));
                         }
                     }
                     self.every_bin_is_listed(succinct);
@@ -257,7 +259,7 @@ impl Check<'_> {
                 Some((delegations, keys, _)) => (&delegations.keys, *keys),
             };
             let trust = by.as_ref().map_or(&Trust::Everything, |(_, _, trust)| trust);
-            self.targets_role(role, keys, trust);
+            self.targets_role(role, keys, *trust);
             progress(Event::Advance(1));
         });
         all.len() as u64 + 3
@@ -279,7 +281,7 @@ impl Check<'_> {
             &BTreeMap<tufold_meta::KeyId, tufold_meta::Key>,
             &tufold_meta::RoleKeys,
         ),
-        trust: &Trust<'_>,
+        trust: Trust<'_>,
     ) {
         let Some(listed) = self.state.snapshot.meta.get(&meta_name(role)) else {
             return self.fault(&meta_name(role), "is delegated, but not in the snapshot");
@@ -292,7 +294,7 @@ impl Check<'_> {
                 self.targets.fetch_add(document.targets.len() as u64, Ordering::Relaxed);
                 let mut sample = None;
                 for (path, target) in &document.targets {
-                    if !trust.covers(role, path) {
+                    if !trust.covers(path) {
                         self.fault(&file, format!("lists {path}, which is not its to list"));
                     }
                     if target.hashes.sha256().is_none() {
@@ -411,10 +413,10 @@ impl Check<'_> {
 }
 
 impl Trust<'_> {
-    fn covers(&self, role: &str, path: &str) -> bool {
+    fn covers(self, path: &str) -> bool {
         match self {
             Self::Everything => true,
-            Self::Bin(succinct) => succinct.role_for(path) == role,
+            Self::Bin(bits, bin) => bits.bin(path) == bin,
             Self::Selector(selector) => selector.covers(path),
         }
     }
