@@ -49,6 +49,27 @@ fn small_documents_of_every_shape() {
 }
 
 #[test]
+fn what_joins_or_leaves_an_array_costs_itself_alone() {
+    let text = |kept: &dyn Fn(usize) -> bool| {
+        let element =
+            |i: usize| format!(r#""{:016x}/{i:03}""#, i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let elements: Vec<_> = (0..300).filter(|i| kept(*i)).map(element).collect();
+        format!(r#"{{"paths":[{}]}}"#, elements.join(","))
+    };
+    let all = text(&|_| true);
+    for gone in [&[7, 150][..], &[0, 20, 140, 299]] {
+        let some = text(&|i| !gone.contains(&i));
+        // Eight bytes of an element are random.
+        assert!(check(Some(&some), &all) < 24 * gone.len() + 24);
+        assert!(check(Some(&all), &some) < 4 * gone.len() + 24);
+    }
+    let mixed = text(&|i| i % 30 != 4);
+    assert!(check(Some(&text(&|i| i % 30 != 5)), &mixed) < 500);
+    // What stands there twice, or elsewhere, is told anew at worst.
+    check(Some(r#"[1,2,1,3,1,4,5]"#), r#"[4,1,1,5,2,1,3,1]"#);
+}
+
+#[test]
 fn large_maps_with_entries_that_come_and_go() {
     let map = |keys: &mut dyn Iterator<Item = usize>, version: usize| {
         let entries = keys

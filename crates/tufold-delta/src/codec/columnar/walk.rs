@@ -1,5 +1,7 @@
 //! The writer's first pass: base and new document side by side, turned into a list of operations.
 
+use std::collections::HashMap;
+
 use super::int;
 use super::models::{self, Children, Class, Event, Kind, LITERAL, MAX_LEAVES, Models, ROOT, Unit};
 use super::neighbours::Around;
@@ -220,7 +222,8 @@ impl<'a> Walker<'a, '_> {
         let count = |cursor: &Cursor<'_>| cursor.clone().count(UNIFORM_FROM);
         let uniform = count(&old_cursor)?.max(count(&new_cursor)?) == UNIFORM_FROM;
         self.walk.ops.push(Op::Uniform { class, uniform });
-        let matching = if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
+        let mut matching =
+            if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
 
         let mut old_entries: Option<usize> = None;
         let mut last: Option<Passed<'a>> = None;
@@ -251,7 +254,7 @@ impl<'a> Walker<'a, '_> {
                 }
                 (None, Some(_)) => Event::Insert,
                 (Some(_), None) => Event::Remove,
-                (Some(o), Some(n)) => match &matching {
+                (Some(o), Some(n)) => match &mut matching {
                     Some(matching) => matching.event(old_index, new_index),
                     None => match old[o.key.clone()].cmp(&new[n.key.clone()]) {
                         std::cmp::Ordering::Less => Event::Remove,
@@ -477,12 +480,14 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Which elements of two arrays belong together: equal ones at both ends, and then one for one.
+/// Which elements of two arrays belong together: equal ones at both ends, and between them as many as stand once in each
+/// and keep their order; what is between those goes one for one.
 #[derive(Debug)]
 struct Matching {
-    head: usize,
-    old_middle: usize,
-    new_middle: usize,
+    /// Where elements belong together, in both orders; the ends of both arrays are the last.
+    pairs: Vec<(usize, usize)>,
+    /// The first pair that is not passed.
+    next: usize,
 }
 
 fn match_elements(old: &[u8], new: &[u8]) -> Option<Matching> {
@@ -490,11 +495,46 @@ fn match_elements(old: &[u8], new: &[u8]) -> Option<Matching> {
     let head = old.iter().zip(&new).take_while(|(o, n)| o == n).count();
     let tail =
         old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(o, n)| o == n).count();
-    Some(Matching {
-        head,
-        old_middle: old.len() - head - tail,
-        new_middle: new.len() - head - tail,
-    })
+    let (old_end, new_end) = (old.len() - tail, new.len() - tail);
+    let mut pairs: Vec<(usize, usize)> = (0..head).map(|at| (at, at)).collect();
+    let middle = kept(&old[head..old_end], &new[head..new_end]);
+    pairs.extend(middle.into_iter().map(|(o, n)| (head + o, head + n)));
+    pairs.extend((old_end..=old.len()).zip(new_end..=new.len()));
+    Some(Matching { pairs, next: 0 })
+}
+
+/// The most elements that stand once in each and in one order in both.
+fn kept(old: &[&[u8]], new: &[&[u8]]) -> Vec<(usize, usize)> {
+    if old.is_empty() || new.is_empty() {
+        return Vec::new();
+    }
+    // Of each element how often it stands in the old and in the new array, and where in the new one.
+    let mut known: HashMap<&[u8], (usize, usize, usize)> = HashMap::new();
+    old.iter().for_each(|element| known.entry(element).or_default().0 += 1);
+    for (at, element) in new.iter().enumerate() {
+        let (_, times, place) = known.entry(element).or_default();
+        (*times, *place) = (*times + 1, at);
+    }
+    let once = |(at, element): (usize, &&[u8])| match known.get(*element) {
+        Some(&(1, 1, place)) => Some((at, place)),
+        _ => None,
+    };
+    // The longest run of rising places: for each length the run whose last place is least, and what came before each.
+    let (mut least, mut before) = (Vec::<(usize, usize)>::new(), HashMap::new());
+    for (old, new) in old.iter().enumerate().filter_map(once) {
+        let at = least.partition_point(|&(_, last)| last < new);
+        if let Some(previous) = at.checked_sub(1) {
+            before.insert((old, new), least[previous]);
+        }
+        match least.get_mut(at) {
+            Some(last) => *last = (old, new),
+            None => least.push((old, new)),
+        }
+    }
+    let mut run: Vec<(usize, usize)> =
+        std::iter::successors(least.last().copied(), |pair| before.get(pair).copied()).collect();
+    run.reverse();
+    run
 }
 
 fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
@@ -509,13 +549,16 @@ fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 impl Matching {
-    fn event(&self, old_index: usize, new_index: usize) -> Event {
-        let (old_done, new_done) =
-            (old_index.wrapping_sub(self.head), new_index.wrapping_sub(self.head));
-        let in_middle = old_index >= self.head && new_index >= self.head;
-        if in_middle && (old_done < self.old_middle) != (new_done < self.new_middle) {
-            return if old_done < self.old_middle { Event::Remove } else { Event::Insert };
+    /// What comes next, so many old and new elements being passed.
+    fn event(&mut self, old_index: usize, new_index: usize) -> Event {
+        let is_passed = |&(old, new): &(usize, usize)| old < old_index || new < new_index;
+        while self.pairs.get(self.next).is_some_and(is_passed) {
+            self.next += 1;
         }
-        Event::Change
+        match self.pairs.get(self.next) {
+            Some(&(old, new)) if old == old_index && new > new_index => Event::Insert,
+            Some(&(old, new)) if new == new_index && old > old_index => Event::Remove,
+            _ => Event::Change,
+        }
     }
 }
