@@ -1,11 +1,12 @@
 //! Several requests at once.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Calls `work` for each item, on so many threads; the results stand in the items' order. Gives
-/// beside them the most items that one thread had: how many had to wait for one another. Each thread
-/// begins with an item of its own, so that as many items as threads wait for none.
+/// beside them how many have to wait for one another: the least that so many threads can do. (How many
+/// one thread really had is a matter of chance.) Each thread begins with an item of its own, so that as
+/// many items as threads wait for none.
 pub(crate) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -15,9 +16,9 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
         return (items.iter().map(work).collect(), items.len() as u64);
     }
     let threads = threads.min(items.len());
-    let (next, longest) = (AtomicUsize::new(threads), AtomicU64::new(0));
+    let next = AtomicUsize::new(threads);
     let results = Mutex::new(Vec::with_capacity(items.len()));
-    let (next, longest, results, work) = (&next, &longest, &results, &work);
+    let (next, results, work) = (&next, &results, &work);
     std::thread::scope(|scope| {
         for first in 0..threads {
             scope.spawn(move || {
@@ -25,7 +26,6 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
                 while let Some((at, item)) = next_of(next, items) {
                     own.push((at, work(item)));
                 }
-                longest.fetch_max(own.len() as u64, Relaxed);
                 results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(own);
             });
         }
@@ -33,7 +33,8 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
     let mut results =
         std::mem::take(&mut *results.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     results.sort_unstable_by_key(|(at, _)| *at);
-    (results.into_iter().map(|(_, result)| result).collect(), longest.load(Relaxed))
+    let waiting = items.len().div_ceil(threads) as u64;
+    (results.into_iter().map(|(_, result)| result).collect(), waiting)
 }
 
 fn next_of<'i, T>(next: &AtomicUsize, items: &'i [T]) -> Option<(usize, &'i T)> {
@@ -49,10 +50,9 @@ mod tests {
     fn results_stand_in_order() {
         let items: Vec<u32> = (0..100).collect();
         for threads in [1, 3, 100, 200] {
-            let (results, longest) = in_parallel(&items, threads, |item| item * 2);
+            let (results, waiting) = in_parallel(&items, threads, |item| item * 2);
             assert!(results.iter().zip(&items).all(|(result, item)| *result == item * 2));
-            assert!(longest >= 100_u64.div_ceil(threads as u64) && longest <= 100);
-            assert!(threads < 100 || longest == 1);
+            assert_eq!(waiting, 100_u64.div_ceil(threads as u64));
         }
         assert_eq!(in_parallel(&[] as &[u8], 4, |item| *item), (vec![], 0));
     }
