@@ -179,7 +179,7 @@ pub(crate) struct DeltaReads {
     /// The snapshot by its edges, and from nothing.
     pub(crate) snapshot: SnapshotSteps,
     /// See `snapshot`.
-    pub(crate) step_from_nothing: SnapshotSteps,
+    pub(crate) cold_snapshot: SnapshotSteps,
     /// The top-level role by its edges (in the flat form `flat_top`), or how often whole.
     pub(crate) top: TopSteps,
     /// See `top`.
@@ -231,7 +231,7 @@ pub(crate) struct Writes {
     /// The edges of the snapshot, and what the one from nothing says.
     pub(crate) snapshot: SnapshotSteps,
     /// See `snapshot`.
-    pub(crate) step_from_nothing: SnapshotSteps,
+    pub(crate) cold_snapshot: SnapshotSteps,
     /// The edges of the top-level role; those of the flat form.
     pub(crate) top: TopSteps,
     /// See `top`.
@@ -268,11 +268,11 @@ adds_up! {
     Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits }
     Top { count, digits, projects, delegation_bytes, flat }
     DeltaReads {
-        requests, round_trips, snapshot, step_from_nothing, top, flat_top, top_whole, bins, bins_whole, roles, whole, bundles
+        requests, round_trips, snapshot, cold_snapshot, top, flat_top, top_whole, bins, bins_whole, roles, whole, bundles
     }
     Reads { needed, snapshot, top, bins, roles, round_trips, delta }
     Writes {
-        listing, bins, roles, delta_files, snapshot, step_from_nothing, top, flat_top, bins_steps, steps, bundles
+        listing, bins, roles, delta_files, snapshot, cold_snapshot, top, flat_top, bins_steps, steps, bundles
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Ledger {
     tallies: Vec<(u64, u64)>,
     writes: Writes,
     /// What the snapshot of each publish is from nothing.
-    wholes: Vec<SnapshotSteps>,
+    cold_snapshots: Vec<SnapshotSteps>,
     /// Lengths of documents that list nothing.
     empty: Empty,
 }
@@ -110,7 +110,7 @@ impl Ledger {
             written: Vec::new(),
             tallies: Vec::new(),
             writes: Writes::default(),
-            wholes: Vec::new(),
+            cold_snapshots: Vec::new(),
             empty,
         };
         if let Some(bits) = bins {
@@ -139,7 +139,7 @@ impl Ledger {
         }
         ledger.top_writes.push(top);
         ledger.tally();
-        ledger.wholes.push(ledger.whole_snapshot(&ledger.listing()));
+        ledger.cold_snapshots.push(ledger.cold_snapshot_of(&ledger.listing()));
         Ok(ledger)
     }
 

@@ -269,7 +269,7 @@ impl<'s> Predictor<'s> {
         let rates = &self.rates.delta;
         let bytes = shared.timestamp.gzip()
             + rates.snapshot(&reads.snapshot)
-            + rates.step_from_nothing(&reads.step_from_nothing)
+            + rates.cold_snapshot(&reads.cold_snapshot)
             + self.top_edges(layout, &reads.top, &reads.flat_top)
             + reads.top_whole * shared.targets.gzip()
             + rates.bins_role(&reads.bins)
@@ -302,7 +302,7 @@ impl<'s> Predictor<'s> {
         let is_made = layout.snapshot != Snapshots::Merkle;
         let delta_bytes = if is_made {
             rates.snapshot(&writes.snapshot)
-                + rates.step_from_nothing(&writes.step_from_nothing)
+                + rates.cold_snapshot(&writes.cold_snapshot)
                 + self.top_edges(layout, &writes.top, &writes.flat_top)
                 + rates.bins_role(&writes.bins_steps)
                 + rates.role(layout.form, &writes.steps)

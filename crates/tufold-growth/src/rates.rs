@@ -195,7 +195,7 @@ impl DeltaRates {
         weigh(&self.snapshot, &steps.features()) + SIGNATURE_BYTES * steps.signed
     }
 
-    pub(crate) fn step_from_nothing(&self, steps: &SnapshotSteps) -> f64 {
+    pub(crate) fn cold_snapshot(&self, steps: &SnapshotSteps) -> f64 {
         weigh(&self.cold, &steps.features())
     }
 

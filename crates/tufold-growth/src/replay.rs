@@ -9,7 +9,7 @@ use tufold_delta::Ladder;
 use tufold_meta::Time;
 use tufold_repo::layout::Layout;
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
-use tufold_repo::{Input, KeyRequest, NewRepository, Published, Publisher, Refresh};
+use tufold_repo::{Input, NewRepository, Published, Publisher, Refresh};
 
 use crate::Error;
 use crate::cost::{ClientCost, Costs, EgressCost, PublisherCost, Transfer};
@@ -20,10 +20,12 @@ use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
 use crate::trace::{Synthetic, Trace, dependencies};
 use crate::workload::{Activity, Experiment};
 
+mod keys;
 mod source;
 mod visitor;
 pub(crate) mod work;
 
+pub(crate) use keys::keys;
 use source::Shelf;
 pub(crate) use source::{gzip_len, zstd_len};
 use visitor::Visitor;
@@ -88,7 +90,8 @@ pub fn replay_trace(
     let start = Time::from_unix_seconds(START_S).unwrap_or(Time::EPOCH);
     let made = layout.to_layout()?;
     let settings = settings(made, options.ladder);
-    let new = NewRepository::prepare(&repo, settings, &KeyRequest::default(), start)?;
+    let keys = keys(&work.path().join("keys"), options.seed)?;
+    let new = NewRepository::prepare(&repo, settings, &keys, start)?;
     let list = trace.start();
     let mut ledger = Ledger::new(made, options.ladder, list.rows())?;
     let plan = new.plan(list)?;

@@ -103,18 +103,18 @@ impl Ledger {
             writes.bundles.add(&self.bundle(from, to), 1.0);
             writes.delta_files += 2.0;
         }
-        writes.step_from_nothing = self.whole_snapshot(&writes.listing);
-        self.wholes.push(writes.step_from_nothing.clone());
+        writes.cold_snapshot = self.cold_snapshot_of(&writes.listing);
+        self.cold_snapshots.push(writes.cold_snapshot.clone());
         writes.delta_files += 1.0;
         self.writes.add(&writes, 1.0);
     }
 
     /// The snapshot of a publish from nothing.
-    pub(crate) fn step_from_nothing(&self, publish: usize) -> SnapshotSteps {
-        self.wholes.get(publish).cloned().unwrap_or_default()
+    pub(crate) fn cold_snapshot(&self, publish: usize) -> SnapshotSteps {
+        self.cold_snapshots.get(publish).cloned().unwrap_or_default()
     }
 
-    pub(super) fn whole_snapshot(&self, listing: &Listing) -> SnapshotSteps {
+    pub(super) fn cold_snapshot_of(&self, listing: &Listing) -> SnapshotSteps {
         SnapshotSteps {
             count: 1.0,
             signed: 0.0,

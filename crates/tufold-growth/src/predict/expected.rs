@@ -204,7 +204,7 @@ impl Predictor<'_> {
     }
 
     /// The snapshot from nothing.
-    pub(super) fn whole_snapshot(&self, layout: LayoutSpec, publish: u64) -> SnapshotSteps {
+    pub(super) fn cold_snapshot(&self, layout: LayoutSpec, publish: u64) -> SnapshotSteps {
         let roles = self.activity.roles(layout, publish as f64) + 1.0;
         let names = if layout.form.has_bins() { 0.0 } else { roles };
         SnapshotSteps {
@@ -362,7 +362,7 @@ impl Predictor<'_> {
                 writes.bundles.add(&self.bundle(layout, from, to), each);
                 writes.delta_files += 2.0 * each;
             }
-            writes.step_from_nothing.add(&self.whole_snapshot(layout, publish), each);
+            writes.cold_snapshot.add(&self.cold_snapshot(layout, publish), each);
             writes.delta_files += each;
         }
         self.edges_of_roles(layout, roles, tops, &mut writes);

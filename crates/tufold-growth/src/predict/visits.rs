@@ -103,7 +103,7 @@ impl Predictor<'_> {
                 delta.requests += edges.len() as f64;
             }
             Way::FromNothing | Way::Full => {
-                delta.step_from_nothing = self.whole_snapshot(layout, end);
+                delta.cold_snapshot = self.cold_snapshot(layout, end);
                 delta.requests += 1.0;
             }
         }

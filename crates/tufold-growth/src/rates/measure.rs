@@ -7,14 +7,14 @@ use tufold_delta::{Codec, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DeltaName, meta_name};
 use tufold_meta::{BitLength, MetaFile, Role, SPEC_VERSION, Snapshot, Time, Version};
 use tufold_repo::targets::Random;
-use tufold_repo::{Input, KeyRequest, NewRepository, Publisher, Refresh};
+use tufold_repo::{Input, NewRepository, Publisher, Refresh};
 
 use super::{DeltaRates, Rates, SIGNATURE_BYTES, documents};
 use crate::Error;
 use crate::counts::SnapshotSteps;
 use crate::ledger::Ledger;
 use crate::math::{choice_bytes, entropy_bytes, floor, index, least_squares};
-use crate::replay::settings;
+use crate::replay::{keys, settings};
 use crate::scenario::Scenario;
 use crate::trace::{Synthetic, Trace};
 
@@ -144,7 +144,7 @@ fn live(scenario: &Scenario, run: &Run, folder: &Path) -> Result<Ledger, Error> 
     let repo = folder.join("repo");
     let ladder = Ladder::Direct { last: 4 };
     let (settings, start) = (settings(layout, ladder), Time::EPOCH);
-    let new = NewRepository::prepare(&repo, settings, &KeyRequest::default(), start)?;
+    let new = NewRepository::prepare(&repo, settings, &keys(&folder.join("keys"), SEED)?, start)?;
     let list = trace.start();
     let mut ledger = Ledger::new(layout, ladder, list.rows())?;
     let plan = new.plan(list)?;
@@ -211,7 +211,7 @@ fn edge(name: &DeltaName, bytes: f64, ledger: &Ledger, run: &Run, samples: &mut 
             rows.push((step.features(), bytes));
         }
         DeltaName::Snapshot { from: None, .. } => {
-            samples.cold.push((ledger.step_from_nothing(publish(to)).features(), bytes));
+            samples.cold.push((ledger.cold_snapshot(publish(to)).features(), bytes));
         }
         DeltaName::Snapshot { from: Some(_), .. } => {
             let step = ledger.snapshot_step(publish(from), publish(to));

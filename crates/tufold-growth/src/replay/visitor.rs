@@ -207,7 +207,7 @@ impl Visitor {
                 delta.round_trips += trips(edges.len(), at_once);
             }
             Way::FromNothing | Way::Full => {
-                delta.step_from_nothing = ledger.step_from_nothing(ledger.now());
+                delta.cold_snapshot = ledger.cold_snapshot(ledger.now());
                 delta.requests += 1.0;
                 delta.round_trips += 1.0;
             }
