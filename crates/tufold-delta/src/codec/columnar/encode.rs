@@ -60,38 +60,45 @@ fn symbols(op: &Op<'_>) -> usize {
     }
 }
 
-/// The exact cost of counting, for each of the four contexts.
+/// More bits than the plainest context may cost before others are tried: looking back and looking ahead cost a reader time, and for
+/// less than three bytes it is spared that.
+const DEAR_BITS: u64 = 24;
+
+/// By the exact cost of counting.
 fn cheapest_context(ops: &[Op<'_>]) -> Context {
-    let contexts = [(false, false), (true, false), (false, true), (true, true)]
-        .map(|(last_event, size)| Context { last_event, size });
-    let mut last: HashMap<Class, Event> = HashMap::new();
-    let mut counts: HashMap<Class, Box<[[u32; 2]]>> = HashMap::new();
-    let mut run: (Class, Event) = (u32::MAX, Event::Same);
-    let everything = Context { last_event: true, size: true };
+    let mut plain: Vec<[u32; 2]> = Vec::new();
     for op in ops {
-        let (class, size, event, counted) = match *op {
-            Op::Event { class, size, event } => (class, size, event, true),
-            Op::EventAtEnd { class, event } => (class, 0, event, false),
+        if let Op::Event { class, event, .. } = *op {
+            at(&mut plain, class)[usize::from(event != Event::Same)] += 1;
+        }
+    }
+    let costs = Costs::up_to(plain.iter().map(|[same, other]| same + other).max().unwrap_or(0));
+    let cost: u64 = plain.iter().map(|&[same, other]| costs.of(same, other)).sum();
+    if cost <= DEAR_BITS << 16 {
+        return Context::default();
+    }
+
+    let everything = Context { last_event: true, size: true };
+    let mut classes: Vec<(Event, Vec<[u32; 2]>)> = Vec::new();
+    classes.resize_with(plain.len(), || (Event::Same, Vec::new()));
+    for op in ops {
+        let (class, event) = match *op {
+            Op::Event { class, size, event } => {
+                let (last, counts) = &mut classes[class as usize];
+                counts.resize(Context::COUNT, [0; 2]);
+                counts[everything.index(*last, size)][usize::from(event != Event::Same)] += 1;
+                (class, event)
+            }
+            Op::EventAtEnd { class, event } => (class, event),
             _ => continue,
         };
-        if run.0 != class {
-            if run.0 != u32::MAX {
-                last.insert(run.0, run.1);
-            }
-            run = (class, last.get(&class).copied().unwrap_or(Event::Same));
+        if let Some((last, _)) = classes.get_mut(class as usize) {
+            *last = event;
         }
-        if counted {
-            let counts = counts.entry(class).or_insert_with(|| vec![[0; 2]; Context::COUNT].into());
-            counts[everything.index(run.1, size)][usize::from(event != Event::Same)] += 1;
-        }
-        run.1 = event;
     }
-    let totals =
-        counts.values().map(|counts| counts.iter().map(|[same, other]| same + other).sum());
-    let costs = Costs::up_to(totals.max().unwrap_or(0));
     let cost = |context: &Context| -> u64 {
-        let of_class = |counts: &[[u32; 2]]| -> u64 {
-            let mut merged = vec![[0_u32; 2]; Context::COUNT];
+        let of_class = |(_, counts): &(Event, Vec<[u32; 2]>)| -> u64 {
+            let mut merged = [[0_u32; 2]; Context::COUNT];
             for (index, [same, other]) in counts.iter().enumerate() {
                 let last = if context.last_event { index >> 7 } else { 0 };
                 let size = if context.size { index & 127 } else { 0 };
@@ -100,11 +107,21 @@ fn cheapest_context(ops: &[Op<'_>]) -> Context {
             }
             merged.iter().map(|&[same, other]| costs.of(same, other)).sum()
         };
-        counts.values().map(|counts| of_class(counts)).sum()
+        let dear = u64::from(context.size) + u64::from(context.last_event);
+        classes.iter().map(of_class).sum::<u64>() + ((dear * DEAR_BITS) << 16)
     };
-    // Looking back and looking ahead cost a reader time; for less than three bytes it is spared that.
-    let dear = |context: &Context| u64::from(context.size) + u64::from(context.last_event);
-    contexts.into_iter().min_by_key(|c| cost(c) + ((dear(c) * 24) << 16)).unwrap_or_default()
+    let contexts = [(false, false), (true, false), (false, true), (true, true)]
+        .map(|(last_event, size)| Context { last_event, size });
+    contexts.into_iter().min_by_key(cost).unwrap_or_default()
+}
+
+/// What a list has for a class, which are numbered from 0.
+fn at(list: &mut Vec<[u32; 2]>, class: Class) -> &mut [u32; 2] {
+    let index = class as usize;
+    if index >= list.len() {
+        list.resize(index + 1, [0; 2]);
+    }
+    &mut list[index]
 }
 
 /// What a Krichevsky-Trofimov coder spends on so many of each, in bits with 16 fractional bits.

@@ -27,7 +27,17 @@ pub(super) struct OldEntries<'a> {
 impl<'a> OldEntries<'a> {
     /// Of the object at whose first entry the cursor is; `None` if it is malformed.
     pub(super) fn new(cursor: Cursor<'a>, child: Class) -> Option<Self> {
-        Some(Self { child, entries: cursor.entries()?, learned_to: 0, started: false })
+        Self::of_first(cursor, usize::MAX, child)
+    }
+
+    /// Of the object at whose first entry the cursor is, with its first entries only, so many; the others are to be pushed.
+    pub(super) fn of_first(cursor: Cursor<'a>, count: usize, child: Class) -> Option<Self> {
+        let entries = cursor.first_entries(count)?;
+        Some(Self { child, entries, learned_to: 0, started: false })
+    }
+
+    pub(super) fn push(&mut self, key: &'a [u8], value: &'a [u8]) {
+        self.entries.push((key, value));
     }
 
     pub(super) fn child(&self) -> Class {

@@ -210,24 +210,49 @@ impl<'a> Cursor<'a> {
         self.entries_seen += 1;
     }
 
-    /// How many entries there are, counted up to `limit`; `None` if they are malformed.
-    pub(super) fn count(mut self, limit: usize) -> Option<usize> {
-        while self.entries_seen < limit {
+    /// Where the first entries end, at most `N` of them; `None` if they are malformed.
+    pub(super) fn first_ends<const N: usize>(mut self) -> Option<FirstEnds<N>> {
+        let mut first = FirstEnds { ends: [0; N], count: 0 };
+        for end in &mut first.ends {
             let Some(entry) = self.peek()? else { break };
-            self.step(value_end(self.text, entry.value)?);
+            *end = value_end(self.text, entry.value)?;
+            first.count += 1;
+            self.step(*end);
         }
-        Some(self.entries_seen)
+        Some(first)
     }
 
-    /// The keys and values of all entries from here on.
-    pub(super) fn entries(mut self) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    /// The keys and values of the entries from here on, at most so many.
+    pub(super) fn first_entries(mut self, count: usize) -> Option<Vec<(&'a [u8], &'a [u8])>> {
         let mut entries = Vec::new();
-        while let Some(entry) = self.peek()? {
+        while entries.len() < count
+            && let Some(entry) = self.peek()?
+        {
             let end = value_end(self.text, entry.value)?;
             entries.push((&self.text[entry.key], &self.text[entry.value..end]));
             self.step(end);
         }
         Some(entries)
+    }
+}
+
+/// Where the first entries of an object or array end.
+#[derive(Debug)]
+pub(super) struct FirstEnds<const N: usize> {
+    ends: [usize; N],
+    count: usize,
+}
+
+impl<const N: usize> FirstEnds<N> {
+    /// Whether there are at least `N` entries.
+    pub(super) fn is_full(&self) -> bool {
+        self.count == N
+    }
+
+    /// Where the value at `value` ends, which belongs to the entry with this index.
+    #[inline]
+    pub(super) fn value_end(&self, text: &[u8], index: usize, value: usize) -> Option<usize> {
+        if index < self.count { Some(self.ends[index]) } else { value_end(text, value) }
     }
 }
 
@@ -405,7 +430,7 @@ mod tests {
     #[test]
     fn entries_of_an_object_and_of_an_array() {
         let keys = |text: &str| {
-            let entries = Cursor::new(text.as_bytes(), 0)?.entries()?;
+            let entries = Cursor::new(text.as_bytes(), 0)?.first_entries(usize::MAX)?;
             let key = |(key, _): &(&[u8], &[u8])| String::from_utf8(key.to_vec()).unwrap();
             Some(entries.iter().map(key).collect::<Vec<_>>())
         };
@@ -414,7 +439,13 @@ mod tests {
         for bad in [r#"{"a" :1}"#, r#"{ "a":1}"#, r#"{"a":1,}"#, r#"{"a":1"#] {
             assert_eq!(keys(bad), None, "{bad}");
         }
-        assert_eq!(Cursor::new(b"[1,[2],{}]", 0).unwrap().count(17), Some(3));
+        let text = b"[1,[2],{}]";
+        let ends = |cursor: Cursor<'_>| cursor.first_ends::<3>();
+        let first = ends(Cursor::new(text, 0).unwrap()).unwrap();
+        assert!(first.is_full());
+        assert_eq!(first.ends, [2, 6, 9]);
+        assert!(!ends(Cursor::new(b"[1,2]", 0).unwrap()).unwrap().is_full());
+        assert!(ends(Cursor::new(b"[1,[2", 0).unwrap()).is_none());
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl Model {
         limit: usize,
     ) -> Option<Vec<u8>> {
         let mut state = StringState::new(column, neighbours);
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(symbols.len());
         loop {
             let wanted = symbols.get(found.len()).copied().unwrap_or(END);
             let symbol = self.code_symbol(coder, &mut state, &found, wanted);

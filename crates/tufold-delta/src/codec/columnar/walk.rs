@@ -101,9 +101,10 @@ pub(super) fn walk<'a>(
     new: &'a [u8],
     models: &mut Models,
 ) -> Option<Walk<'a>> {
-    let mut walker = Walker { models, walk: Walk::default(), records: Records::default() };
+    let (walk, records) = (Walk::default(), Records::default());
+    let mut walker = Walker { models, walk, records, old_end: 0 };
     let new_end = walker.value(ROOT, base, new, 0)?;
-    let whole = new_end == new.len() && base.is_none_or(|b| scan::value_end(b, 0) == Some(b.len()));
+    let whole = new_end == new.len() && base.is_none_or(|base| walker.old_end == base.len());
     whole.then_some(walker.walk)
 }
 
@@ -112,6 +113,8 @@ struct Walker<'a, 'm> {
     models: &'m mut Models,
     walk: Walk<'a>,
     records: Records<'a>,
+    /// Where the template of the last value ended that was told as a record or entry by entry.
+    old_end: usize,
 }
 
 impl<'a> Walker<'a, '_> {
@@ -126,6 +129,7 @@ impl<'a> Walker<'a, '_> {
         if let Some(template) = template
             && let Some(end) = self.records.compare(template, new)
         {
+            self.old_end = self.records.old_end;
             let pairs = std::mem::take(&mut self.records.pairs);
             let differ = |(old, new): &(Bytes<'a>, Bytes<'a>)| old != new;
             let mask = pairs
@@ -219,8 +223,9 @@ impl<'a> Walker<'a, '_> {
         if template.is_none() {
             self.walk.ops.push(Op::Array { class, array: shape == Shape::Array });
         }
-        let count = |cursor: &Cursor<'_>| cursor.clone().count(UNIFORM_FROM);
-        let uniform = count(&old_cursor)?.max(count(&new_cursor)?) == UNIFORM_FROM;
+        let first_ends = |cursor: &Cursor<'_>| cursor.clone().first_ends::<UNIFORM_FROM>();
+        let old_ends = first_ends(&old_cursor)?;
+        let uniform = old_ends.is_full() || first_ends(&new_cursor)?.is_full();
         self.walk.ops.push(Op::Uniform { class, uniform });
         let mut matching =
             if shape == Shape::Array { Some(match_elements(old, new)?) } else { None };
@@ -233,11 +238,13 @@ impl<'a> Walker<'a, '_> {
             let (old_entry, mut old_end) = (old_cursor.peek()?, None);
             if let (Shape::Object, Some(o)) = (shape, &old_entry) {
                 // Most entries stay, and then nothing of the new one needs to be looked for.
-                let end = *old_end.insert(scan::value_end(old, o.value)?);
+                let end = *old_end.insert(old_ends.value_end(old, old_index, o.value)?);
                 if let Some(new_end) = new_cursor.end_if_next_is(&old[o.start..end]) {
                     let size = size(uniform, old, end);
                     self.walk.ops.push(Op::Event { class, size, event: Event::Same });
-                    last = Some(Passed { key: &old[o.key.clone()], value: &old[o.value..end] });
+                    let passed = Passed { key: &old[o.key.clone()], value: &old[o.value..end] };
+                    self.pass(old_entries, passed);
+                    last = Some(passed);
                     old_cursor.step(end);
                     new_cursor.step(new_end);
                     old_index += 1;
@@ -246,10 +253,12 @@ impl<'a> Walker<'a, '_> {
                 }
             }
             let new_entry = new_cursor.peek()?;
-            let end_of = |o: &scan::Entry| old_end.or_else(|| scan::value_end(old, o.value));
+            let end_of =
+                |o: &scan::Entry| old_end.or_else(|| old_ends.value_end(old, old_index, o.value));
             let event = match (&old_entry, &new_entry) {
                 (None, None) => {
                     self.walk.ops.push(Op::EventAtEnd { class, event: Event::Same });
+                    self.old_end = old_cursor.position() + 1;
                     return Some(new_cursor.position() + 1);
                 }
                 (None, Some(_)) => Event::Insert,
@@ -280,7 +289,8 @@ impl<'a> Walker<'a, '_> {
                                 Some(old) => old,
                                 None => {
                                     let child = children.of(self.models, key, event);
-                                    let old = OldEntries::new(Cursor::new(old, 0)?, child)?;
+                                    let passed = Cursor::new(old, 0)?;
+                                    let old = OldEntries::of_first(passed, old_index, child)?;
                                     self.walk.old_entries.push(old);
                                     *old_entries.insert(self.walk.old_entries.len() - 1)
                                 }
@@ -304,7 +314,9 @@ impl<'a> Walker<'a, '_> {
                 (Event::Remove, Some(o), _) => {
                     let end = end_of(&o)?;
                     self.walk.ops.push(Op::Event { class, size: size(uniform, old, end), event });
-                    last = Some(Passed { key: &old[o.key], value: &old[o.value..end] });
+                    let passed = Passed { key: &old[o.key], value: &old[o.value..end] };
+                    self.pass(old_entries, passed);
+                    last = Some(passed);
                     old_cursor.step(end);
                     old_index += 1;
                 }
@@ -323,7 +335,9 @@ impl<'a> Walker<'a, '_> {
                         let child = children.of(self.models, &old[o.key.clone()], event);
                         n.value + self.value(child, Some(old_value), rest, depth + 1)?
                     };
-                    last = Some(Passed { key: &old[o.key], value: old_value });
+                    let passed = Passed { key: &old[o.key], value: old_value };
+                    self.pass(old_entries, passed);
+                    last = Some(passed);
                     old_cursor.step(end);
                     new_cursor.step(new_end);
                     old_index += 1;
@@ -332,6 +346,14 @@ impl<'a> Walker<'a, '_> {
                 // Each event above was chosen for the entries that there are.
                 _ => return None,
             }
+        }
+    }
+
+    /// Keeps an old entry that stands behind the first new one.
+    #[inline]
+    fn pass(&mut self, old_entries: Option<usize>, passed: Passed<'a>) {
+        if let Some(old) = old_entries.and_then(|old| self.walk.old_entries.get_mut(old)) {
+            old.push(passed.key, passed.value);
         }
     }
 
@@ -446,6 +468,8 @@ pub(super) struct Records<'a> {
     skeleton: Skeleton,
     old_leaves: Vec<scan::Leaf>,
     new_leaves: Vec<scan::Leaf>,
+    /// Where the old one of the two ended.
+    old_end: usize,
 }
 
 impl<'a> Records<'a> {
@@ -453,6 +477,7 @@ impl<'a> Records<'a> {
     pub(super) fn compare(&mut self, old: &'a [u8], new: &'a [u8]) -> Option<usize> {
         self.pairs.clear();
         let old_end = self.skeleton.cut(old, &mut self.old_leaves)?;
+        self.old_end = old_end;
         let new_end = if self.skeleton.is_kept() {
             self.skeleton.fit(new, &mut self.new_leaves)?
         } else {
