@@ -189,10 +189,12 @@ impl RoleChanges {
     /// As long as the delegations to the bins stay, the files are not put together to see that, and a target that is listed in both files of a role is hashed and sorted
     /// once. The files come back because each is canonical, flattening leaves out nothing but what the outline and hashing give back, and a bin's targets stay in
     /// order. What is left to see is that each role is delegated to and that the snapshot lists these files.
+    /// `is_checked` says which files, by role and version, are known to be canonical: these are not looked at once more.
     pub fn flatten_both(
         &self,
         held: &Files<'_, '_>,
         published: &Files<'_, '_>,
+        is_checked: &dyn Fn(&str, u64) -> bool,
     ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
         let other = || BundleError::Damaged("a mirror would rebuild other files");
         let chain = Chain::find(|role| delegations_of(role, published))?;
@@ -208,7 +210,8 @@ impl RoleChanges {
         }
         let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
         let new: Vec<_> = self.new.iter().collect();
-        let (old, new) = (Opened::new(&old, held)?, Opened::new(&new, published)?);
+        let old = Opened::new(&old, held, is_checked)?;
+        let new = Opened::new(&new, published, is_checked)?;
         let (old_side, new_side) = (old.side()?, new.side()?);
         let documents = new_side.roles.iter().map(|(role, document)| (*role, document));
         self.check_delegated(documents, &chain, held)?;
@@ -344,7 +347,14 @@ fn is_top_level(role: &str) -> bool {
 }
 
 fn file_of<'a>(role: &str, files: &Files<'_, 'a>) -> Result<CanonicalText<'a>, BundleError> {
-    let file = files(role).ok_or_else(|| BundleError::Missing(role.to_owned()))?;
+    canonical_text(role, files(role))
+}
+
+fn canonical_text<'a>(
+    role: &str,
+    file: Option<Cow<'a, [u8]>>,
+) -> Result<CanonicalText<'a>, BundleError> {
+    let file = file.ok_or_else(|| BundleError::Missing(role.to_owned()))?;
     CanonicalText::of_file(file).ok_or_else(|| BundleError::NotCanonical(role.to_owned()))
 }
 
@@ -360,7 +370,7 @@ fn flatten_roles(
     chain: &Chain,
     files: &Files<'_, '_>,
 ) -> Result<Vec<u8>, BundleError> {
-    let opened = Opened::new(roles, files)?;
+    let opened = Opened::new(roles, files, &|_, _| false)?;
     let table = Table::new(chain, roles.iter().map(|role| role.name.as_str()));
     Ok(flatten(&opened.side()?, &table))
 }
@@ -373,10 +383,19 @@ struct Opened<'r, 'a> {
 }
 
 impl<'r, 'a> Opened<'r, 'a> {
-    fn new(roles: &'r [&'r Role], files: &Files<'_, 'a>) -> Result<Self, BundleError> {
+    fn new(
+        roles: &'r [&'r Role],
+        files: &Files<'_, 'a>,
+        is_checked: &dyn Fn(&str, u64) -> bool,
+    ) -> Result<Self, BundleError> {
         let snapshot = file_of("snapshot", files)?;
-        let texts =
-            roles.iter().map(|role| file_of(&role.name, files)).collect::<Result<_, _>>()?;
+        let text = |role: &&Role| match files(&role.name) {
+            Some(file) if is_checked(&role.name, role.version) => {
+                Ok(CanonicalText::checked_before(file))
+            }
+            file => canonical_text(&role.name, file),
+        };
+        let texts = roles.iter().map(text).collect::<Result<_, _>>()?;
         Ok(Self { roles, snapshot, texts })
     }
 

@@ -286,6 +286,13 @@ impl<T> Signed<T> {
         }
     }
 
+    /// Whether the whole file is canonical, and not `signed` alone, which is not looked at again.
+    pub fn is_canonical(&self) -> bool {
+        let Canonical::Slice(signed) = &self.canonical else { return false };
+        let (before, after) = (&self.bytes[..signed.start], &self.bytes[signed.end..]);
+        cjson::is_canonical(&[before, b"{}", after].concat())
+    }
+
     /// The signatures as they are listed, good or bad.
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
@@ -389,6 +396,7 @@ mod tests {
         for file in [compact.clone(), pretty, with_more] {
             let apart = Signed::take_apart(file.clone()).unwrap();
             assert_eq!(apart.bytes(), file);
+            assert_eq!(apart.is_canonical(), cjson::is_canonical(&file));
             assert_eq!(
                 (apart.canonical(), apart.signatures()),
                 (CANONICAL, &[signature.clone()][..])

@@ -228,7 +228,7 @@ impl<'d> DeltaWriter<'d> {
         let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(&**file));
         let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(&**file));
         let Ok(step) =
-            Step::published(old_file.canonical(), new_file.canonical(), &held, &published)
+            Step::published(old_file.canonical(), new_file.canonical(), &held, &published, steps)
         else {
             // A document that does not come back byte for byte, as one of another publisher may be.
             self.declined.fetch_add(1, Ordering::Relaxed);
@@ -356,10 +356,16 @@ impl Step {
         new: &[u8],
         held: &Files<'_, '_>,
         published: &Files<'_, '_>,
+        steps: &HashMap<&str, &RoleStep>,
     ) -> Result<Self, BundleError> {
         let outline = outline(old, new)?;
         let changes = RoleChanges::between(old, outline.clone())?;
-        let (prediction, before, after) = changes.flatten_both(held, published)?;
+        let is_checked = |role: &str, version| {
+            let file = steps.get(role).zip(Version::new(version));
+            let file = file.and_then(|(step, version)| step.file(version));
+            file.is_some_and(Signed::is_canonical)
+        };
+        let (prediction, before, after) = changes.flatten_both(held, published, &is_checked)?;
         Ok(Self { old: old.to_vec(), prediction, before, after, outline })
     }
 

@@ -172,6 +172,10 @@ impl<'a> Side<'a> {
         self.roles.iter().enumerate().map(|(place, (role, _))| (*role, place)).collect()
     }
 
+    fn target_count(&self) -> usize {
+        self.roles.iter().map(|(_, role)| role.targets().len()).sum()
+    }
+
     fn len_bytes(&self) -> usize {
         self.roles.iter().map(|(_, role)| role.len_bytes).sum()
     }
@@ -206,7 +210,7 @@ impl<'a> Side<'a> {
 
 /// Many roles as one document: their targets as one map, and the rest of each.
 pub(super) fn flatten(side: &Side<'_>, table: &Table) -> Vec<u8> {
-    let mut routed = Sorter::default();
+    let mut routed = Sorter::for_up_to(side.target_count());
     let mut own = vec![Vec::new(); side.roles.len()];
     for (place, (_, document)) in side.roles.iter().enumerate() {
         for target in document.targets() {
@@ -233,7 +237,7 @@ pub(super) fn flatten_both<'s>(
     let table = Table::new(chain, names.iter().copied());
     // Both lists are in the order of `<role>.json`, so each role is looked up by its name.
     let (old_places, new_places) = (old.places(), new.places());
-    let mut routed = Sorter::default();
+    let mut routed = Sorter::for_up_to(old.target_count().max(new.target_count()));
     let mut old_own = vec![Vec::new(); old.roles.len()];
     let mut new_own = vec![Vec::new(); new.roles.len()];
     for (home, role) in names.iter().enumerate() {
@@ -276,13 +280,11 @@ pub(super) fn flatten_both<'s>(
 /// Sorts what belongs to paths.
 struct Sorter<'a, T>(Vec<(u64, Cow<'a, [u8]>, T)>);
 
-impl<T> Default for Sorter<'_, T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
 impl<'a, T> Sorter<'a, T> {
+    fn for_up_to(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
     fn push(&mut self, path: Cow<'a, [u8]>, value: T) {
         self.0.push((0, path, value));
     }

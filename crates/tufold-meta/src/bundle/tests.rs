@@ -200,8 +200,14 @@ fn check_step(old: &Repo, new: &Repo, prediction: Prediction) -> (Vec<u8>, Vec<u
     let base = changes.flatten_old(prediction, &files(old)).unwrap();
     let flattened = changes.flatten_new(&files(new)).unwrap();
     if prediction == changes.prediction(&files(old), &files(new)).unwrap() {
-        let both = changes.flatten_both(&files(old), &files(new)).unwrap();
-        assert!(both == (prediction, base.clone(), flattened.clone()));
+        let is_canonical = |role: &str, _| {
+            let mut files = [old, new].into_iter().filter_map(|repo| repo.get(role));
+            files.all(|file| cjson::is_canonical(file))
+        };
+        for is_checked in [&is_canonical as &dyn Fn(&str, u64) -> bool, &|_, _| false] {
+            let both = changes.flatten_both(&files(old), &files(new), is_checked).unwrap();
+            assert!(both == (prediction, base.clone(), flattened.clone()));
+        }
     }
     let rebuilt = changes.rebuild(&flattened, &files(old)).unwrap();
     assert!(rebuilt.snapshot == new["snapshot"]);
