@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bin_history;
 mod bins;
 mod bundle;
 pub mod cjson;
@@ -32,6 +33,7 @@ pub mod names;
 mod path;
 mod pattern;
 mod predict;
+mod regroup;
 mod renewal;
 mod roles;
 mod signed;
@@ -39,6 +41,7 @@ mod time;
 mod trusted;
 mod varint;
 
+pub use bin_history::{BinHistory, BinHistoryError, BinsSince};
 pub use bins::{Bin, BitLength};
 pub use bundle::{Bundle, BundleError, Files, Rebuilt, RoleChanges};
 pub use delegations::{
@@ -53,6 +56,7 @@ pub use path::{PathError, TargetPath};
 pub use predict::{
     Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
 };
+pub use regroup::{BinsDelta, NewBin, Regroup};
 pub use renewal::Renewal;
 pub use roles::{
     Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, TargetsWriter, Timestamp, write_targets,

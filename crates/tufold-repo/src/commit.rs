@@ -37,6 +37,9 @@ pub struct Published {
     /// Those of them that are not of bins or projects, but of roles that delegate to these.
     #[serde(skip)]
     pub(crate) delegating_bytes: u64,
+    /// How many targets went to other bins.
+    #[serde(skip)]
+    pub(crate) regrouped_targets: u64,
     /// The bytes of the snapshot.
     pub snapshot_bytes: u64,
     /// The bytes of the timestamp.
@@ -74,8 +77,11 @@ pub(crate) struct Committer<'c> {
     pub(crate) progress: Progress<'c>,
 }
 
+/// What was written of a role: its entry in the snapshot, and what bundles are made of.
+pub(crate) type Written = ((String, MetaFile), Option<RoleStep>);
+
 /// Where the signatures of a document come from.
-enum Signing<'s> {
+pub(crate) enum Signing<'s> {
     /// These keys, and those of the next root.
     By(&'s RoleKeys, Option<&'s RoleKeys>),
     /// They are made already, for one version only.
@@ -108,7 +114,7 @@ impl Committer<'_> {
         }
         (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));
         let kept = Kept::new(self, plan.snapshot.as_ref().map(|snapshot| snapshot.version));
-        let written = plan
+        let mut written = plan
             .roles
             .into_par_iter()
             .map(|role| {
@@ -117,6 +123,10 @@ impl Committer<'_> {
                 Ok(written)
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        if let Some(bins) = &plan.regrouping {
+            (self.progress)(Event::Start(Stage::Roles, bins.change.to.bin_count()));
+            written.extend(self.regroup(bins, &kept)?);
+        }
         let targets_bytes = kept.written_bytes.load(Ordering::Relaxed);
         let delegating_bytes = kept.delegating_bytes.load(Ordering::Relaxed);
         let (written, steps): (Vec<_>, Vec<_>) = written.into_iter().unzip();
@@ -162,6 +172,7 @@ impl Committer<'_> {
             files: files + u64::from(snapshot_bytes > 0),
             targets_bytes,
             delegating_bytes,
+            regrouped_targets: kept.regrouped_targets.load(Ordering::Relaxed),
             snapshot_bytes,
             timestamp_bytes: bytes.len() as u64,
             deltas: self.deltas.as_ref().map(DeltaWriter::cost),
@@ -173,7 +184,7 @@ impl Committer<'_> {
         &self,
         mut role: RolePlan,
         kept: &Kept,
-    ) -> Result<((String, MetaFile), Option<RoleStep>), Error> {
+    ) -> Result<Written, Error> {
         // The plan has the version that follows it.
         let before = Version::new(role.document.version.get() - 1);
         let renewed = self.read_published(&mut role)?;
@@ -293,7 +304,7 @@ impl Committer<'_> {
 
     /// Creates one document at version `first`, or at the next one as long as other bytes hold its name. `render` gives the
     /// canonical bytes at a version.
-    fn create(
+    pub(crate) fn create(
         &self,
         role: &str,
         signing: &Signing<'_>,
@@ -330,12 +341,13 @@ impl Committer<'_> {
 }
 
 /// The documents that are kept for bundles while the roles are written.
-struct Kept {
+pub(crate) struct Kept {
     /// How much they may take; 0 where no bundle is written.
     most_bytes: u64,
     held_bytes: AtomicU64,
     written_bytes: AtomicU64,
     delegating_bytes: AtomicU64,
+    pub(crate) regrouped_targets: AtomicU64,
     /// Whether a document was written that no interrupted publish had left.
     has_new: AtomicBool,
 }
@@ -352,18 +364,19 @@ impl Kept {
             held_bytes: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             delegating_bytes: AtomicU64::new(0),
+            regrouped_targets: AtomicU64::new(0),
             has_new: AtomicBool::new(false),
         }
     }
 
-    fn created(&self, created: Created) {
+    pub(crate) fn created(&self, created: Created) {
         if created == Created::New {
             self.has_new.store(true, Ordering::Relaxed);
         }
     }
 
     /// Counts one role; whether its files are to be kept.
-    fn add(&self, written_bytes: u64, held_bytes: u64) -> bool {
+    pub(crate) fn add(&self, written_bytes: u64, held_bytes: u64) -> bool {
         self.written_bytes.fetch_add(written_bytes, Ordering::Relaxed);
         let before = self.held_bytes.fetch_add(held_bytes, Ordering::Relaxed);
         before + held_bytes <= self.most_bytes

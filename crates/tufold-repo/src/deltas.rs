@@ -13,14 +13,14 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Signed,
+    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Signed,
     Snapshot, Version, outline,
 };
 use tufold_store::{Created, Store};
 
 use crate::bases::Bases;
 use crate::error::Error;
-use crate::repository::MAX_DOCUMENT_LEN_BYTES;
+use crate::repository::{MAX_DOCUMENT_LEN_BYTES, State};
 
 /// zstd's level where the columnar codec declines: what a publish can afford for every bin.
 const ZSTD_LEVEL: i32 = 9;
@@ -36,6 +36,12 @@ pub struct DeltaCost {
     pub step_bytes: u64,
     /// The bytes of the bundles for mirrors, which `bytes` counts too.
     pub mirror_bytes: u64,
+    /// Those of them that start at the snapshot just before.
+    pub mirror_step_bytes: u64,
+    /// How many deltas make bins out of other bins; `files` counts them too.
+    pub bins: u64,
+    /// Their bytes, which `bytes` counts too.
+    pub bins_bytes: u64,
     /// How many edges of the ladder had no old version to start from.
     pub without_base: u64,
     /// How many bundles could not carry the repository's documents.
@@ -53,6 +59,9 @@ pub(crate) struct DeltaWriter<'d> {
     bytes: AtomicU64,
     step_bytes: AtomicU64,
     mirror_bytes: AtomicU64,
+    mirror_step_bytes: AtomicU64,
+    bins: AtomicU64,
+    bins_bytes: AtomicU64,
     without_base: AtomicU64,
     declined: AtomicU64,
 }
@@ -73,6 +82,9 @@ impl<'d> DeltaWriter<'d> {
             bytes: AtomicU64::new(0),
             step_bytes: AtomicU64::new(0),
             mirror_bytes: AtomicU64::new(0),
+            mirror_step_bytes: AtomicU64::new(0),
+            bins: AtomicU64::new(0),
+            bins_bytes: AtomicU64::new(0),
             without_base: AtomicU64::new(0),
             declined: AtomicU64::new(0),
         }
@@ -83,7 +95,8 @@ impl<'d> DeltaWriter<'d> {
         let (to, file) = &step.written;
         self.ladder.writes(to.get()).into_iter().try_fold(Names::Ours, |names, edge| {
             let Some(from) = Version::new(edge.from) else { return Ok(names) };
-            if from < self.first_version && step.role != "targets" {
+            let delegates = step.role == "targets" || step.role == crate::layout::BINS;
+            if from < self.first_version && !delegates {
                 return Ok(names);
             }
             let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
@@ -135,12 +148,33 @@ impl<'d> DeltaWriter<'d> {
         Ok(edges?.max(bundles?))
     }
 
+    /// Writes what makes the new bins of a group out of the old ones. `role` is the group's larger bin.
+    pub(crate) fn bins(
+        &self,
+        role: String,
+        delta: &BinsDelta,
+        keyids: &[KeyId],
+    ) -> Result<(), Error> {
+        let first = self.first_version;
+        let Some(bytes) = delta.to_bytes(first, keyids) else {
+            self.declined.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        self.bins.fetch_add(1, Ordering::Relaxed);
+        self.bins_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        // The first version is one that nothing was ever written for.
+        self.create(&DeltaName::Bins { first, role }, &bytes).map(drop)
+    }
+
     pub(crate) fn cost(&self) -> DeltaCost {
         DeltaCost {
             files: self.files.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             step_bytes: self.step_bytes.load(Ordering::Relaxed),
             mirror_bytes: self.mirror_bytes.load(Ordering::Relaxed),
+            mirror_step_bytes: self.mirror_step_bytes.load(Ordering::Relaxed),
+            bins: self.bins.load(Ordering::Relaxed),
+            bins_bytes: self.bins_bytes.load(Ordering::Relaxed),
             without_base: self.without_base.load(Ordering::Relaxed),
             declined: self.declined.load(Ordering::Relaxed),
         }
@@ -236,6 +270,9 @@ impl<'d> DeltaWriter<'d> {
         };
         let bytes = step.encode(None, false)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if from.next() == new.version {
+            self.mirror_step_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
         self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
     }
 
@@ -413,16 +450,50 @@ fn delta(
     }
 }
 
+/// The changes of the bins that readers can still be behind.
+pub(crate) struct BinChanges {
+    /// What the bins of today started at.
+    first: Version,
+    /// The newest version of a delegated role.
+    newest: Version,
+    /// What the bins started at that came by a change within reach.
+    kept: Vec<Version>,
+}
+
+impl BinChanges {
+    /// A change stays in reach as long as the role that changes most is within the ladder's horizon of it, and as long as
+    /// readers are told of it.
+    pub(crate) fn of(state: &State, first: Version, ladder: Option<Ladder>) -> Self {
+        let listed = state.snapshot.meta.iter().filter(|(name, _)| *name != "targets.json");
+        let newest = listed.map(|(_, file)| file.version).max().unwrap_or(Version::FIRST);
+        let horizon = ladder.map_or(0, Ladder::horizon);
+        let history = state.bin_history();
+        let changes = history.all().iter().skip(1).map(|bins| bins.first);
+        let kept = changes.filter(|first| newest.get() - first.get().min(newest.get()) < horizon);
+        Self { first, newest, kept: kept.collect() }
+    }
+}
+
 /// The deltas that no reader can use any more. `newest` gives the current version of a role.
 pub(crate) fn unused(
     store: &dyn Store,
     ladder: Option<Ladder>,
+    changes: &BinChanges,
     newest: impl Fn(&str) -> Option<Version>,
 ) -> Result<Vec<tufold_store::Entry>, Error> {
     let mut entries = store.list(DELTAS_FOLDER)?;
     entries.retain(|entry| {
         let Some(name) = DeltaName::parse_path(&entry.name) else { return false };
-        let Some(newest) = newest(name.role()) else { return false };
+        if let DeltaName::Bins { first, .. } = name {
+            // One that is newer is left of a change that was interrupted, and tells the next that its version is spent.
+            return first <= changes.newest && !changes.kept.contains(&first);
+        }
+        let leads_to_a_change = matches!(&name, DeltaName::Role { role, to, .. }
+            if role != "targets" && changes.kept.iter().any(|first| to < first));
+        let Some(newest) = newest(name.role()) else {
+            // Of a role that a rotation let go.
+            return !leads_to_a_change && name.to() < changes.first;
+        };
         let used = |ladder: Ladder| match name.from() {
             // From nothing: to the newest, and to the one before it that a cache may still show.
             None => name.to().next() >= newest,
@@ -430,7 +501,7 @@ pub(crate) fn unused(
                 ladder.keeps(Edge { from: from.get(), to: name.to().get() }, newest.get())
             }
         };
-        name.to() <= newest && !ladder.is_some_and(used)
+        name.to() <= newest && !leads_to_a_change && !ladder.is_some_and(used)
     });
     Ok(entries)
 }

@@ -180,6 +180,7 @@ impl NewRepository {
                 other_meta: Default::default(),
             },
             next_sweep: Some(self.first_due()),
+            regrouping: None,
             waiting: Vec::new(),
         })
     }

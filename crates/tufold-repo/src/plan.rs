@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tufold_meta::{
-    MetaFile, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
+    MetaFile, Regroup, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
     Version, write_targets, write_targets_with,
 };
 
@@ -19,6 +19,8 @@ pub struct Plan {
     pub(crate) root: Option<Vec<u8>>,
     /// The targets roles to be written, sorted by name.
     pub(crate) roles: Vec<RolePlan>,
+    /// The bins that are made of others.
+    pub(crate) regrouping: Option<Regrouping>,
     /// The snapshot to be written: with the old entries, which the written roles replace. `None`
     /// where only the timestamp is signed again.
     pub(crate) snapshot: Option<Snapshot>,
@@ -37,6 +39,17 @@ pub struct Waiting {
     pub expires: Time,
     /// What to run.
     pub command: String,
+}
+
+/// Bins to be written that take their targets from the published ones. A plan holds no more of them: each group is read when it
+/// is written.
+#[derive(Debug)]
+pub(crate) struct Regrouping {
+    pub(crate) change: Regroup,
+    /// What all of them start at.
+    pub(crate) first: Version,
+    pub(crate) expires: Time,
+    pub(crate) keys: RoleKeys,
 }
 
 /// The timestamp to be written.
@@ -131,9 +144,10 @@ impl Plan {
         for role in &self.roles {
             counts.add(role.counts);
         }
+        let regrouped = self.regrouping.as_ref().map_or(0, |bins| bins.change.to.bin_count());
         Summary {
             counts,
-            roles: self.roles.len() as u64,
+            roles: self.roles.len() as u64 + regrouped,
             resigned: self.roles.iter().filter(|role| role.why == Why::Expiry).count() as u64,
             snapshot_version: self.snapshot.as_ref().map(|snapshot| snapshot.version.get()),
             timestamp_version: (!self.is_empty()).then(|| self.timestamp.version.get()),

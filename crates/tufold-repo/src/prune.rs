@@ -12,6 +12,7 @@ use tufold_store::{Entry, Store};
 use crate::bases::Bases;
 use crate::deltas;
 use crate::error::Error;
+use crate::layout::BINS;
 use crate::private::Publish;
 use crate::progress::{Event, Progress, Stage};
 use crate::repository::{Repository, State, read};
@@ -90,7 +91,10 @@ impl Pruner {
         }
         let public = &*self.repository.public;
         let ladder = self.repository.settings.ladder;
-        plan.entries.extend(deltas::unused(public, ladder, |role| self.current(role))?);
+        let (_, first_version) = self.repository.published_layout(&self.state)?;
+        let changes = deltas::BinChanges::of(&self.state, first_version, ladder);
+        let unused = deltas::unused(public, ladder, &changes, |role| self.current(role))?;
+        plan.entries.extend(unused);
         plan.packed = self
             .bases()
             .unused(|role, version| plan.bases.contains(&(role.to_owned(), version)))?;
@@ -158,7 +162,8 @@ impl Pruner {
         let roles = self.state.snapshot.meta.iter();
         for (name, file) in roles {
             let role = name.strip_suffix(".json").unwrap_or(name);
-            let first = if role == "targets" { Version::FIRST } else { first_version };
+            let delegates = role == "targets" || role == BINS;
+            let first = if delegates { Version::FIRST } else { first_version };
             let wanted = wanted(file.version).filter(|version| *version >= first);
             kept.extend(wanted.map(|version| (role.to_owned(), version)));
         }

@@ -205,6 +205,7 @@ impl Publisher {
                 other_meta: timestamp.other_meta.clone(),
             },
             next_sweep,
+            regrouping: None,
             waiting,
         })
     }
@@ -277,6 +278,23 @@ impl Publisher {
     pub fn rehearse(&self, plan: Plan, progress: Progress<'_>) -> Result<Published, Error> {
         let store = crate::rehearsal::Discard { store: Some(&*self.repository.public) };
         self.committer(&store, progress).commit(plan)
+    }
+
+    /// As [`Publisher::rehearse`], for bins that start at this version, deltas included.
+    pub(crate) fn rehearse_bins(
+        &self,
+        plan: Plan,
+        first_version: Version,
+        progress: Progress<'_>,
+    ) -> Result<Published, Error> {
+        let public = &*self.repository.public;
+        let store = crate::rehearsal::Discard { store: Some(public) };
+        let mut committer = self.committer(&store, progress);
+        committer.deltas = self.repository.settings.ladder.map(|ladder| {
+            let bases = Bases::new(public, self.repository.private.store());
+            DeltaWriter::new(&store, bases, ladder, first_version)
+        });
+        committer.commit(plan)
     }
 
     fn committer<'c>(

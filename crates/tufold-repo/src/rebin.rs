@@ -2,27 +2,36 @@
 //!
 //! Names of bins repeat: 2^13 to 2^16 bins share four hex digits, so `bins-0001` lists other targets than before. Hence all
 //! bins are written at one version, *the first version* of these bins, which is higher than any that a delegated role ever
-//! had: no name goes back, however often the bins change and whatever a rotation drops. No delta leads over it, for
-//! what had the name before is no base; and a snapshot of so many equal versions compresses to next to nothing.
+//! had: no name goes back, however often the bins change and whatever a rotation drops. No edge of a bin leads over it, for
+//! what had the name before is no base; and a snapshot of so many equal versions compresses to next to nothing. Readers that
+//! hold old bins make the new ones of them, by one delta a group (`Regroup`).
 //!
 //! What loses its delegation keeps its entry in the snapshot and its last file (TUF 5.5.5: a client refuses a snapshot from
 //! which a role has gone), until a rotation withdraws the snapshot's keys.
 
-use std::collections::BTreeMap;
+mod cost;
+mod groups;
+mod lists;
 
-use rayon::prelude::*;
 use serde::Serialize;
-use tufold_meta::{BitLength, TargetFile, Targets, Time, Version};
+use tufold_meta::names::{
+    DELTAS_FOLDER, DeltaName, METADATA_FOLDER, meta_name, parse_versioned_file_name,
+};
+use tufold_meta::{BinHistory, BinsSince, Regroup, Targets, Time, Version};
 
 use crate::commit::Published;
 use crate::error::Error;
 use crate::keyring::KeyRequest;
 use crate::layout::{BINS, BinKeys, Delegation, Layout};
-use crate::plan::{Counts, Listing, Plan, RolePlan, TimestampPlan, Why, next_snapshot};
-use crate::progress::{Event, Progress, Stage};
+use crate::plan::{
+    Counts, Listing, Plan, Regrouping, RolePlan, TimestampPlan, Why, next_snapshot,
+};
+use crate::progress::Progress;
 use crate::publish::Publisher;
-use crate::repository::{Repository, State};
+use crate::repository::Repository;
 use crate::settings::RoleKind;
+
+pub use cost::RebinCost;
 
 /// The one writer of a repository that gets other bins.
 pub struct Rebinner {
@@ -34,6 +43,7 @@ pub struct Rebinner {
 pub struct RebinPlan {
     plan: Plan,
     bins: NewBins,
+    /// How many targets the plan holds; those of bins are counted when they are read.
     targets: u64,
     stale_roles: u64,
 }
@@ -63,19 +73,6 @@ pub struct Rebinned {
     pub published: Published,
     /// What readers pay for it.
     pub cost: RebinCost,
-}
-
-/// What the next visit of each kind of reader takes: bytes of uncompressed files, without deltas.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct RebinCost {
-    /// One new bin, on average.
-    pub mean_bin_bytes: u64,
-    /// A client that holds everything of the old layout and looks up one target.
-    pub warm_bytes: u64,
-    /// A client that holds nothing, from the newest root on.
-    pub cold_bytes: u64,
-    /// A mirror that holds everything of the old layout.
-    pub mirror_bytes: u64,
 }
 
 impl Rebinner {
@@ -115,7 +112,7 @@ impl Rebinner {
             return Err(repository.private.bad_settings(problem));
         };
         let bin_keys = self.bin_keys(threshold)?;
-        let first_version = first_version(state);
+        let first_version = self.first_version()?;
         let lifetimes = &repository.settings.lifetimes;
         let first = |role: String| {
             let mut plan = RolePlan::first(role, &bin_keys.role, lifetimes, now, Listing::Document);
@@ -123,24 +120,39 @@ impl Rebinner {
             plan
         };
 
-        let listed = self.listed_by_bin(from, bits, progress)?;
-        let targets = listed.iter().map(|bin| bin.len() as u64).sum();
-        let mut roles: Vec<RolePlan> = bits
-            .bins()
-            .zip(listed)
-            .map(|(bin, targets)| {
+        let mut roles = Vec::new();
+        let regrouping = from.bit_length().map(|from| Regrouping {
+            change: Regroup { from, to: bits },
+            first: first_version,
+            expires: lifetimes.expiry(RoleKind::Bins, now),
+            keys: bin_keys.role.clone(),
+        });
+        if regrouping.is_none() {
+            let listed = self.listed_by_bin(from, bits, progress)?;
+            roles.extend(bits.bins().zip(listed).map(|(bin, targets)| {
                 let mut plan = first(bits.role_name(BINS, bin));
                 plan.document.targets = targets;
                 plan
-            })
-            .collect();
-        if let Some(delegations) = to.bins_delegations(&bin_keys) {
-            let mut bins = first(BINS.to_owned());
-            bins.document.delegations = Some(delegations);
-            roles.push(bins);
+            }));
         }
+        let targets = roles.iter().map(|plan| plan.document.targets.len() as u64).sum();
+        let history = self.history(BinsSince { bits, first: first_version });
         let mut top = Targets::clone(&state.targets);
         top.delegations = to.top_delegations(&bin_keys);
+        match to.bins_delegations(&bin_keys) {
+            None => history.set(&mut top.extra),
+            Some(delegations) => {
+                BinHistory::default().set(&mut top.extra);
+                let mut bins = first(BINS.to_owned());
+                // It is the same role as ever, so edges lead from the one before.
+                if let Some(listed) = state.snapshot.meta.get(&meta_name(BINS)) {
+                    bins.document.version = listed.version.next();
+                }
+                bins.document.delegations = Some(delegations);
+                history.set(&mut bins.document.extra);
+                roles.push(bins);
+            }
+        }
         if from == Delegation::Flat {
             top.targets.clear();
         }
@@ -163,6 +175,7 @@ impl Rebinner {
             lifetimes: *lifetimes,
             root: None,
             roles,
+            regrouping,
             snapshot: Some(next_snapshot(&state.snapshot, lifetimes, now)),
             timestamp: TimestampPlan {
                 version: timestamp.version.next(),
@@ -189,6 +202,7 @@ impl Rebinner {
         self.publisher.first_version = bins.first_version;
         self.publisher.repository.settings.layout = to;
         let published = self.publisher.write(plan, None, progress)?;
+        let targets = targets + published.regrouped_targets;
         Ok(self.rebinned((from, to), bins, targets, stale_roles, published))
     }
 
@@ -197,35 +211,42 @@ impl Rebinner {
         let RebinPlan { plan, bins, targets, stale_roles } = plan;
         let from = self.publisher.repository.settings.layout;
         let to = Layout { delegation: bins.delegation, ..from };
-        let published = self.publisher.rehearse(plan, progress)?;
+        let published = self.publisher.rehearse_bins(plan, bins.first_version, progress)?;
+        let targets = targets + published.regrouped_targets;
         Ok(self.rebinned((from, to), bins, targets, stale_roles, published))
     }
 
-    fn rebinned(
-        &self,
-        (from, to): (Layout, Layout),
-        bins: NewBins,
-        targets: u64,
-        stale_roles: u64,
-        published: Published,
-    ) -> Rebinned {
-        let count = bins.delegation.bit_length().map_or(1, BitLength::bin_count);
-        let Published { targets_bytes, delegating_bytes, snapshot_bytes, timestamp_bytes, .. } =
-            published;
-        let mean_bin_bytes = (targets_bytes - delegating_bytes).div_ceil(count);
-        let warm_bytes = timestamp_bytes + snapshot_bytes + delegating_bytes + mean_bin_bytes;
-        let top_is_written = published.summary.roles > count + u64::from(bins.has_bins_role());
-        let unchanged_top =
-            if top_is_written { 0 } else { self.publisher.state.targets.bytes().len() as u64 };
-        let cost = RebinCost {
-            mean_bin_bytes,
-            warm_bytes,
-            cold_bytes: warm_bytes + unchanged_top,
-            mirror_bytes: timestamp_bytes + snapshot_bytes + targets_bytes,
-        };
-        let first_version = bins.first_version.get();
-        let (from, to) = (from.to_string(), to.to_string());
-        Rebinned { from, to, targets, first_version, stale_roles, published, cost }
+    /// The bins that there were, and these.
+    fn history(&self, bins: BinsSince) -> BinHistory {
+        let Publisher { state, first_version: first, .. } = &self.publisher;
+        let known = state.bin_history();
+        let before = self.delegation().bit_length().map(|bits| BinsSince { bits, first: *first });
+        match before {
+            Some(before) if known.last() != Some(before) => known.then(before),
+            _ => known,
+        }
+        .then(bins)
+    }
+
+    /// A version that no delegated role has had, and that nothing was written for. What a rotation dropped was older than
+    /// the bins that came after it; a change of the bins that was interrupted left files, whose names are spent.
+    fn first_version(&self) -> Result<Version, Error> {
+        let Publisher { repository, state, .. } = &self.publisher;
+        let listed = state.snapshot.meta.iter().filter(|(name, _)| *name != "targets.json");
+        let mut newest = listed.map(|(_, file)| file.version).max();
+        for entry in repository.public.list(METADATA_FOLDER)? {
+            let name = entry.name.strip_prefix(METADATA_FOLDER).unwrap_or(&entry.name);
+            let Some((version, role)) = parse_versioned_file_name(name) else { continue };
+            if !["root", "snapshot", "targets"].contains(&role.as_str()) {
+                newest = newest.max(Some(version));
+            }
+        }
+        for entry in repository.public.list(&format!("{DELTAS_FOLDER}bins/"))? {
+            if let Some(DeltaName::Bins { first, .. }) = DeltaName::parse_path(&entry.name) {
+                newest = newest.max(Some(first));
+            }
+        }
+        Ok(newest.map_or(Version::FIRST, Version::next))
     }
 
     /// The keys of bins: those that delegated roles have, or those that were made for them.
@@ -250,57 +271,10 @@ impl Rebinner {
         let (keys, role) = request.fulfil(&[RoleKind::Bins], |_| None)?.public(RoleKind::Bins)?;
         Ok(BinKeys { keys, role })
     }
-
-    /// The targets of each new bin.
-    fn listed_by_bin(
-        &self,
-        from: Delegation,
-        bits: BitLength,
-        progress: Progress<'_>,
-    ) -> Result<Vec<BTreeMap<String, TargetFile>>, Error> {
-        let Publisher { repository, state, .. } = &self.publisher;
-        let sources = match from {
-            Delegation::Flat => vec!["targets".to_owned()],
-            _ => state.leaf_roles(),
-        };
-        progress(Event::Start(Stage::Compare, sources.len() as u64));
-        let parts = sources
-            .into_par_iter()
-            .map(|role| {
-                let targets = match role.as_str() {
-                    "targets" => state.targets.targets.clone(),
-                    role => state.targets_role(&*repository.public, role)?.into_payload().targets,
-                };
-                let mut parts: BTreeMap<usize, BTreeMap<String, TargetFile>> = BTreeMap::new();
-                for (path, file) in targets {
-                    // No client finds it there, and none must find it from now on.
-                    if from.role_of(&path) != role {
-                        let problem = format!("lists {path}, which is not its to list");
-                        return Err(Error::damaged(&role, problem));
-                    }
-                    let bin = bits.bin(&path).number() as usize;
-                    parts.entry(bin).or_default().insert(path, file);
-                }
-                progress(Event::Advance(1));
-                Ok(parts)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        let mut bins = vec![BTreeMap::new(); bits.bins().count()];
-        for (bin, mut targets) in parts.into_iter().flatten() {
-            bins[bin].append(&mut targets);
-        }
-        Ok(bins)
-    }
 }
 
 impl NewBins {
     fn has_bins_role(self) -> bool {
         matches!(self.delegation, Delegation::BinsPrefixes(_))
     }
-}
-
-/// A version that no delegated role has had. What a rotation dropped was older than the bins that came after it.
-fn first_version(state: &State) -> Version {
-    let roles = state.snapshot.meta.iter().filter(|(name, _)| *name != "targets.json");
-    roles.map(|(_, file)| file.version.next()).max().unwrap_or(Version::FIRST)
 }

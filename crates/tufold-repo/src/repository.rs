@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    DelegatedRoles, Key, KeyId, MetaFile, Renewal, Role, RoleKeys, Root, Selector, Signed,
-    Snapshot, Targets, ThresholdError, Time, Timestamp, Verified, Version,
+    BinHistory, DelegatedRoles, Key, KeyId, MetaFile, Renewal, Role, RoleKeys, Root, Selector, Signed,
+    Snapshot, Targets, ThresholdError, Time, Timestamp, Verified, Version, version_of,
 };
 use tufold_store::Store;
 
@@ -234,9 +234,10 @@ impl State {
         load_listed(public, role, keys, &self.snapshot)
     }
 
-    /// Whether every delegated role has this version, or a later one.
+    /// Whether every role that lists targets below the top-level one has this version, or a later one.
     fn bins_are_from(&self, first: Version) -> bool {
-        let mut roles = self.roles().filter(|role| *role != "targets");
+        let delegates = |role: &str| role == "targets" || role == BINS;
+        let mut roles = self.roles().filter(|role| !delegates(role));
         roles.all(|role| self.snapshot.meta[&names::meta_name(role)].version >= first)
     }
 
@@ -269,6 +270,31 @@ impl State {
         let ((), signed) = verified.into_parts();
         let renewal = Renewal::of_targets(signed.canonical(), listed.version, expires);
         Ok(renewal.map(|renewal| (signed, renewal)))
+    }
+
+    /// Reads and verifies the current document of a targets role without parsing its targets.
+    pub(crate) fn signed_role(&self, public: &dyn Store, role: &str) -> Result<Signed<()>, Error> {
+        let missing = || Error::damaged(&names::meta_name(role), "is not in the snapshot");
+        let listed = self.snapshot.meta.get(&names::meta_name(role)).ok_or_else(missing)?;
+        let (keys, role_keys) = self.keys_of(role).ok_or_else(missing)?;
+        let file = versioned_file_name(role, listed.version);
+        let bytes = read(public, &file)?.ok_or_else(|| Error::damaged(&file, "is missing"))?;
+        listed.check(&bytes).map_err(|error| Error::damaged(&file, error))?;
+        let signed = Signed::take_apart(bytes)
+            .map_err(|error| Error::damaged(&file, format!("is damaged: {error}")))?;
+        let verified =
+            signed.verify(keys, role_keys).map_err(|error| Error::damaged(&file, error))?;
+        let ((), signed) = verified.into_parts();
+        if version_of(signed.canonical()) != Some(listed.version) {
+            let problem = format!("has another version than {}", listed.version);
+            return Err(Error::damaged(&file, problem));
+        }
+        Ok(signed)
+    }
+
+    /// Which bins there are and were, as far as the role says that delegates to them.
+    pub(crate) fn bin_history(&self) -> BinHistory {
+        BinHistory::read(&self.bins.as_ref().unwrap_or(&self.targets).extra)
     }
 
     /// The names of the roles below the top-level targets role that list targets, sorted.

@@ -218,6 +218,8 @@ fn edge(name: &DeltaName, bytes: f64, ledger: &Ledger, run: &Run, samples: &mut 
             let signature = SIGNATURE_BYTES * step.signed;
             samples.snapshot.push((step.features(), bytes - signature));
         }
+        // No bins change in these runs.
+        DeltaName::Bins { .. } => {}
         DeltaName::Mirror { .. } => {
             let bundle = ledger.bundle(publish(from), publish(to));
             let rows = match (is_project, is_listed) {

@@ -39,6 +39,13 @@ pub enum DeltaName {
         /// The version that it gets.
         to: Version,
     },
+    /// The new bins of a group from its old ones, where their number changed ([`Regroup`](crate::Regroup)).
+    Bins {
+        /// The version that the new bins start at.
+        first: Version,
+        /// The group's larger bin: the old one that splits, or the new one that old ones merge into.
+        role: String,
+    },
 }
 
 impl DeltaName {
@@ -51,7 +58,7 @@ impl DeltaName {
     pub fn role(&self) -> &str {
         match self {
             Self::Snapshot { .. } | Self::Mirror { .. } => "snapshot",
-            Self::Role { role, .. } => role,
+            Self::Role { role, .. } | Self::Bins { role, .. } => role,
         }
     }
 
@@ -61,14 +68,15 @@ impl DeltaName {
     pub fn has_signatures(&self) -> bool {
         match self {
             Self::Snapshot { from, to } => from.is_none_or(|from| from.next() == *to),
-            Self::Role { .. } => true,
+            Self::Role { .. } | Self::Bins { .. } => true,
             Self::Mirror { .. } => false,
         }
     }
 
-    /// The version that the reader holds; `None` if the delta starts from nothing.
+    /// The version that the reader holds; `None` if the delta starts from nothing, or only it says from where.
     pub fn from(&self) -> Option<Version> {
         match self {
+            Self::Bins { .. } => None,
             Self::Snapshot { from, .. } => *from,
             Self::Mirror { from, .. } | Self::Role { from, .. } => Some(*from),
         }
@@ -78,12 +86,19 @@ impl DeltaName {
     pub fn to(&self) -> Version {
         match self {
             Self::Snapshot { to, .. } | Self::Mirror { to, .. } | Self::Role { to, .. } => *to,
+            Self::Bins { first, .. } => *first,
         }
     }
 
     /// Takes a path of [`DeltaName::path`] apart; `None` for any other.
     pub fn parse_path(path: &str) -> Option<Self> {
         let (folder, edge) = path.strip_prefix(DELTAS_FOLDER)?.rsplit_once('/')?;
+        if let Some(first) = folder.strip_prefix("bins/") {
+            let first = Version::new(first.parse().ok()?)?;
+            let role = percent_decode_str(edge).decode_utf8().ok()?.into_owned();
+            let name = Self::Bins { first, role };
+            return (!edge.is_empty() && name.path() == path).then_some(name);
+        }
         let (from, to) = edge.split_once('-')?;
         let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
         let to = Version::new(to).filter(|to| from < to.get())?;
@@ -108,6 +123,9 @@ impl fmt::Display for DeltaName {
             Self::Mirror { from, to } => write!(f, "mirror/{from}-{to}"),
             Self::Role { role, from, to } => {
                 write!(f, "roles/{}/{from}-{to}", utf8_percent_encode(role, QUOTED))
+            }
+            Self::Bins { first, role } => {
+                write!(f, "bins/{first}/{}", utf8_percent_encode(role, QUOTED))
             }
         }
     }
@@ -174,6 +192,10 @@ mod tests {
             (DeltaName::Snapshot { from: Some(version(3)), to: version(7) }, "deltas/snapshot/3-7"),
             (DeltaName::Mirror { from: version(3), to: version(7) }, "deltas/mirror/3-7"),
             (role("bins-0a"), "deltas/roles/bins-0a/8-9"),
+            (
+                DeltaName::Bins { first: version(9), role: "a/b-0a".to_owned() },
+                "deltas/bins/9/a%2Fb-0a",
+            ),
             (role("../a/é-1"), "deltas/roles/..%2Fa%2F%C3%A9-1/8-9"),
         ];
         for (name, path) in rows {
@@ -194,6 +216,11 @@ mod tests {
             "deltas/roles/%61/1-2",
             "deltas/roles/%ff/1-2",
             "deltas/other/1-2",
+            "deltas/bins/9/",
+            "deltas/bins/0/bins-0a",
+            "deltas/bins/09/bins-0a",
+            "deltas/bins/bins-0a",
+            "deltas/bins/9/a/b",
         ] {
             assert_eq!(DeltaName::parse_path(path), None, "{path}");
         }

@@ -230,6 +230,7 @@ impl Rotator {
                 other_meta: timestamp.other_meta.clone(),
             },
             next_sweep: None,
+            regrouping: None,
             waiting: Vec::new(),
         }
     }
