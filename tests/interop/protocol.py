@@ -4,6 +4,7 @@
     python3 tests/interop/protocol.py crates/tufold-meta/tests/vectors/*.json
 """
 
+import datetime
 import hashlib
 import json
 import re
@@ -248,6 +249,60 @@ def rebuild(flattened, outline, roles, old_files):
     return dict(files, snapshot=file_text(canonical(snapshot)))
 
 
+# Bins that become others
+
+
+def bin_number(path, bits):
+    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:4], "big") >> (32 - bits)
+
+
+def bin_role(prefix, number, bits):
+    return f"{prefix}-{number:0{-(-bits // 4)}x}"
+
+
+def history(text):
+    """Pairs of bits and first version, or None."""
+    entries = []
+    for entry in text.split(" ")[:9]:
+        found = re.fullmatch("([1-9][0-9]?)@([1-9][0-9]*)", entry)
+        if not found or int(found[1]) > 32 or (entries and entries[-1][1] >= int(found[2])):
+            return None
+        entries.append((int(found[1]), int(found[2])))
+    return entries if len(entries) <= 8 else None
+
+
+def regroup(start, end, group, first, prefix, keyids, data, old):
+    """The files of the new bins from the object and the canonical `signed` of the old ones, by role."""
+    wide = min(start, end)
+    old_bins = range(group << (start - wide), (group + 1) << (start - wide))
+    new_bins = range(group << (end - wide), (group + 1) << (end - wide))
+    if max(len(old_bins), len(new_bins)) > 64 or take_number(data) != 0:
+        raise Damaged("form")
+    versions = [first - take_number(data) for _ in old_bins]
+    expires = take_number(data)
+    check = take(data, 3)
+    envelopes = [take_envelope(data, keyids) for _ in new_bins]
+    if data or None in envelopes or not all(0 < version < first for version in versions):
+        raise Damaged("object")
+    documents = [parse(text) for text in old]
+    digests = b"".join(hashlib.sha256(text.encode()).digest() for text in old)
+    if [document["version"] for document in documents] != versions or hashlib.sha256(digests).digest()[:3] != check:
+        raise Damaged("other old bins")
+    files = {}
+    for number, envelope in zip(new_bins, envelopes):
+        signed = dict(documents[0], targets={}, version=first)
+        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=expires)
+        signed["expires"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for place, document in zip(old_bins, documents):
+            for path, target in document["targets"].items():
+                if bin_number(path, start) != place:
+                    raise Damaged(path)
+                if bin_number(path, end) == number:
+                    signed["targets"][path] = target
+        files[bin_role(prefix, number, end)] = file_text(canonical({"signatures": envelope, "signed": signed}))
+    return files
+
+
 # The vectors
 
 
@@ -288,11 +343,31 @@ def check_bundles(vectors):
         assert flatten(row["new"], roles, home) == row["flattened_new"], row["name"]
 
 
+def check_regroups(vectors):
+    for text in vectors["histories"]:
+        assert " ".join(f"{bits}@{first}" for bits, first in history(text)) == text, text
+    for text in vectors["not_histories"]:
+        assert history(text) is None, text
+    for row in vectors["regroups"]:
+        start, end, group, first = (row[field] for field in ("from", "to", "group", "first"))
+        wide = bin_role(row["prefix"], group, min(start, end))
+        assert f"deltas/bins/{first}/{quote(wide, safe='-._~')}" == row["path"], row["name"]
+        args = (start, end, group, first, row["prefix"], row["keyids"])
+        assert regroup(*args, bytearray.fromhex(row["object"]), row["old"]) == row["new"], row["name"]
+        for text in row["damaged"]:
+            try:
+                regroup(*args, bytearray.fromhex(text), row["old"])
+            except Damaged:
+                continue
+            raise AssertionError(text)
+
+
 def main(paths):
     for path in paths:
         with open(path, encoding="utf-8") as file:
             vectors = json.load(file)
-        for kind, check in (("paths", check_names), ("envelopes", check_envelopes), ("bundles", check_bundles)):
+        checks = {"paths": check_names, "envelopes": check_envelopes, "bundles": check_bundles, "regroups": check_regroups}
+        for kind, check in checks.items():
             if kind in vectors:
                 check(vectors)
                 print(f"{path}: {len(vectors[kind])} {kind}")

@@ -270,6 +270,30 @@ fn a_publish_that_is_killed_is_the_old_one_or_the_new_one() {
 }
 
 #[test]
+fn a_rebin_that_is_killed_leaves_the_old_bins_or_the_new_ones() {
+    let Some(scene) = Scene::new() else { return };
+    for (layout, bins) in LAYOUTS.iter().zip([32, 4]) {
+        let _ = fs::remove_dir_all(scene.path("repo"));
+        let _ = fs::remove_dir_all(scene.path("base"));
+        scene.run(&init(layout));
+        fs::rename(scene.path("repo"), scene.path("base")).unwrap();
+        let rebin = format!("rebin repo --bins {bins} --now {}", after("1h"));
+        scene.try_points(&rebin, Some("base"), |what| {
+            let mut ledger = Ledger::default();
+            ledger.note(&scene.path("base/public/metadata"));
+            ledger.note(&scene.metadata());
+            scene.assert_sound(after("1h"), what);
+            assert_eq!(scene.lengths(after("1h"), what), [1], "{what}");
+            scene.run(&rebin);
+            ledger.note(&scene.metadata());
+            scene.assert_sound(after("1h"), what);
+            scene.publish_next(after("2h"), what);
+            ledger.note(&scene.metadata());
+        });
+    }
+}
+
+#[test]
 fn a_prune_that_is_killed_leaves_what_is_current() {
     let Some(scene) = Scene::new() else { return };
     scene.run(&init(LAYOUTS[0]));

@@ -1,5 +1,9 @@
 //! The bins change while clients keep running: each of them follows, whatever it holds and wherever the change stops.
 
+mod auto;
+mod long_run;
+mod thin;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -403,7 +407,9 @@ fn the_command_says_what_readers_pay() {
     assert!(files_of(&scene.metadata()) == before);
     assert!(!scene.repo().join("private/rebins.tsv").exists());
     let done = json(&run(&["--bins", "16", "--json"]));
-    for field in ["from", "to", "targets", "first_version", "stale_roles", "files", "cost"] {
+    let fields =
+        ["from", "to", "targets", "first_version", "stale_roles", "files", "cost", "deltas"];
+    for field in fields {
         assert_eq!(done[field], expected[field], "{field}");
     }
     let after = files_of(&scene.metadata());

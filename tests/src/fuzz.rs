@@ -5,6 +5,7 @@ mod bundle;
 mod cjson;
 mod deltas;
 mod lists;
+mod regroup;
 mod roles;
 mod trusted;
 
@@ -12,6 +13,7 @@ pub use bundle::{bundle, envelope};
 pub use cjson::cjson;
 pub use deltas::{Pair, bsdiff, columnar, container, full, json_patch, merge_patch, pair, zstd};
 pub use lists::{change_list, debian, target_list};
+pub use regroup::regroup;
 pub use roles::{root, snapshot, targets, timestamp};
 pub use trusted::trusted;
 
@@ -19,7 +21,7 @@ pub use trusted::trusted;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every fuzz target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("cjson", cjson),
     ("root", root),
     ("timestamp", timestamp),
@@ -38,4 +40,5 @@ pub const TARGETS: [Target; 18] = [
     ("full", full),
     ("bundle", bundle),
     ("envelope", envelope),
+    ("regroup", regroup),
 ];

@@ -1,5 +1,6 @@
 //! The sub-commands: each parses, calls the library and prints.
 
+pub(crate) mod auto;
 pub(crate) mod check;
 pub(crate) mod delta;
 pub(crate) mod fit;

@@ -110,12 +110,10 @@ mod tests {
         let mut history = BinHistory::default();
         history.set(&mut extra);
         assert!(extra.is_empty());
-        for (round, text) in
-            ["1@1", "1@1 2@2", "1@1 2@2 3@3", "1@1 2@2 3@3 4@4", "2@2 3@3 4@4 5@5"]
-                .into_iter()
-                .enumerate()
+        for (text, round) in ["1@1", "1@1 2@2", "1@1 2@2 3@3", "1@1 2@2 3@3 4@4", "2@2 3@3 4@4 5@5"]
+            .into_iter()
+            .zip(1_u32..)
         {
-            let round = round as u32 + 1;
             history = history.then(since(round, round.into()));
             assert_eq!(history.to_string(), text);
             history.set(&mut extra);
@@ -129,9 +127,10 @@ mod tests {
     #[test]
     fn anything_else_is_no_history() {
         let long = (1..=9).map(|n| format!("4@{n}")).collect::<Vec<_>>().join(" ");
-        for text in
-            ["", " ", "4", "4@", "@1", "0@1", "33@1", "4@0", "4@1  5@2", "4@1 5@1", "04@1", "4@+1", &long]
-        {
+        for text in [
+            "", " ", "4", "4@", "@1", "0@1", "33@1", "4@0", "4@1  5@2", "4@1 5@1", "04@1", "4@+1",
+            &long,
+        ] {
             assert!(text.parse::<BinHistory>().is_err(), "{text}");
         }
         assert_eq!("14@1 13@7 14@20".parse::<BinHistory>().unwrap().all().len(), 3);

@@ -42,12 +42,12 @@ impl Regroup {
     }
 
     /// The old bins of a group.
-    pub fn old(self, group: Bin) -> impl Iterator<Item = Bin> {
+    pub fn old_bins(self, group: Bin) -> impl Iterator<Item = Bin> {
         self.members(group, self.from)
     }
 
     /// The new bins of a group.
-    pub fn new(self, group: Bin) -> impl Iterator<Item = Bin> {
+    pub fn new_bins(self, group: Bin) -> impl Iterator<Item = Bin> {
         self.members(group, self.to)
     }
 
@@ -71,7 +71,12 @@ impl Regroup {
         expires: Time,
     ) -> Result<Vec<NewBin>, BundleError> {
         let objects = old.iter().map(|signed| CanonicalObject::parse(signed.as_ref()));
-        self.documents_of(group, &objects.collect::<Option<Vec<_>>>().ok_or(NO_BIN)?, version, expires)
+        self.documents_of(
+            group,
+            &objects.collect::<Option<Vec<_>>>().ok_or(NO_BIN)?,
+            version,
+            expires,
+        )
     }
 
     /// As [`Regroup::documents`] for files that were taken apart, and so are canonical.
@@ -86,7 +91,12 @@ impl Regroup {
         expires: Time,
     ) -> Result<Vec<NewBin>, BundleError> {
         let objects = old.iter().map(|file| CanonicalObject::checked_before(file.canonical()));
-        self.documents_of(group, &objects.collect::<Option<Vec<_>>>().ok_or(NO_BIN)?, version, expires)
+        self.documents_of(
+            group,
+            &objects.collect::<Option<Vec<_>>>().ok_or(NO_BIN)?,
+            version,
+            expires,
+        )
     }
 
     fn documents_of(
@@ -98,9 +108,12 @@ impl Regroup {
     ) -> Result<Vec<NewBin>, BundleError> {
         let fields: Vec<Vec<_>> = old.iter().map(|object| object.entries().collect()).collect();
         let first = fields.first().ok_or(NO_BIN)?;
-        let mut new: Vec<Vec<Target<'_>>> = self.new(group).map(|_| Vec::new()).collect();
-        let first_new = self.new(group).next().map_or(0, Bin::number);
-        for (bin, fields) in self.old(group).zip(&fields) {
+        if old.len() != self.old_bins(group).count() {
+            return Err(NO_BIN);
+        }
+        let mut new: Vec<Vec<Target<'_>>> = self.new_bins(group).map(|_| Vec::new()).collect();
+        let first_new = self.new_bins(group).next().map_or(0, Bin::number);
+        for (bin, fields) in self.old_bins(group).zip(&fields) {
             let targets = fields.iter().find(|field| field.raw_key == b"targets");
             let targets = targets.and_then(|field| CanonicalObject::of(*field)).ok_or(NO_BIN)?;
             for entry in targets.entries() {
@@ -126,8 +139,7 @@ impl Regroup {
     }
 }
 
-const NO_BIN: BundleError =
-    BundleError::Damaged("an old bin is no targets role in canonical form");
+const NO_BIN: BundleError = BundleError::Damaged("an old bin is no targets role in canonical form");
 
 struct Target<'a> {
     path: Cow<'a, [u8]>,
@@ -235,7 +247,7 @@ impl BinsDelta {
         }
         let group = change.groups().nth(0).ok_or_else(damaged)?;
         let mut old = Vec::new();
-        for _ in change.old(group) {
+        for _ in change.old_bins(group) {
             let age = Some(number()?).filter(|age| *age > 0);
             let version = age.and_then(|age| first.get().checked_sub(age)).and_then(Version::new);
             old.push(version.ok_or_else(damaged)?);
@@ -245,7 +257,7 @@ impl BinsDelta {
         let (check, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
         bytes = rest;
         let envelope = |_| Envelope::take(&mut bytes, keyids).ok().flatten().ok_or_else(damaged);
-        let envelopes = change.new(group).map(envelope).collect::<Result<_, _>>()?;
+        let envelopes = change.new_bins(group).map(envelope).collect::<Result<_, _>>()?;
         if !bytes.is_empty() {
             return Err(damaged());
         }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tufold_meta::names::{Advertised, DeltaName};
 use tufold_meta::{
-    Envelope, KeyId, Prediction, RoleChanges, Signed, Snapshot, Version, cjson, fill_in, outline,
+    BinHistory, BinsDelta, BitLength, Envelope, KeyId, Prediction, Regroup, RoleChanges, Signed,
+    Snapshot, Version, assemble, cjson, fill_in, outline,
 };
 
 fn vectors(text: &str) -> Value {
@@ -135,5 +136,53 @@ fn bundles() {
         }
         assert_eq!(filled, expected);
         assert_eq!(fill_in(&outline, file).unwrap(), new_snapshot);
+    }
+}
+
+#[test]
+fn regroups() {
+    let vectors = vectors(include_str!("vectors/regroups.json"));
+    for history in rows(&vectors["histories"]) {
+        assert_eq!(text(history).parse::<BinHistory>().unwrap().to_string(), text(history));
+    }
+    for history in rows(&vectors["not_histories"]) {
+        assert!(text(history).parse::<BinHistory>().is_err(), "{history}");
+    }
+    for row in rows(&vectors["regroups"]) {
+        let name = text(&row["name"]);
+        let number = |field: &str| u32::try_from(row[field].as_u64().unwrap()).unwrap();
+        let bits = |field: &str| BitLength::new(number(field)).unwrap();
+        let change = Regroup { from: bits("from"), to: bits("to") };
+        let group = change.groups().nth(number("group")).unwrap();
+        let first = Version::new(row["first"].as_u64().unwrap()).unwrap();
+        let role = change.groups().role_name(text(&row["prefix"]), group);
+        assert_eq!(DeltaName::Bins { first, role }.path(), text(&row["path"]), "{name}");
+
+        let keyids: Vec<KeyId> =
+            rows(&row["keyids"]).map(|id| KeyId::from(text(id).to_owned())).collect();
+        let old: Vec<&str> = rows(&row["old"]).map(text).collect();
+        let object = bytes(&row["object"]);
+        let delta = BinsDelta::parse(&object, change, first, &keyids).unwrap();
+        assert_eq!(delta.check, BinsDelta::check(&old), "{name}");
+        assert_eq!(delta.to_bytes(first, &keyids), Some(object), "{name}");
+        let bins = change.documents(group, &old, first, delta.expires).unwrap();
+        let places = change.new_bins(group).zip(bins).zip(&delta.envelopes);
+        for ((bin, document), envelope) in places {
+            let file = assemble(&document.signed, envelope.signatures());
+            let role = change.to.role_name(text(&row["prefix"]), bin);
+            assert_eq!(str::from_utf8(&file).unwrap(), text(&row["new"][&role]), "{name}: {role}");
+        }
+        assert_eq!(row["new"].as_object().unwrap().len(), delta.envelopes.len());
+        let versions: Vec<Option<u64>> = old
+            .iter()
+            .map(|signed| serde_json::from_slice::<Value>(&cjson::file_text(signed.as_bytes())).unwrap()["version"].as_u64())
+            .collect();
+        assert_eq!(delta.old.iter().map(|v| Some(v.get())).collect::<Vec<_>>(), versions, "{name}");
+        for hex in rows(&row["damaged"]) {
+            let parsed = BinsDelta::parse(&bytes(hex), change, first, &keyids);
+            let is_bad =
+                parsed.is_err() || parsed.is_ok_and(|delta| delta.check != BinsDelta::check(&old));
+            assert!(is_bad, "{name}: {hex}");
+        }
     }
 }

@@ -38,6 +38,12 @@ impl<'b> Bases<'b> {
         Ok(Some(file))
     }
 
+    /// Whether this version is anywhere.
+    pub(crate) fn has(&self, role: &str, version: Version) -> Result<bool, Error> {
+        Ok(self.public.get(&metadata_name(role, version), MAX_BASE_LEN_BYTES)?.is_some()
+            || self.private.get(&packed_name(role, version), MAX_BASE_LEN_BYTES)?.is_some())
+    }
+
     /// Packs one version before its public file goes.
     pub(crate) fn pack(&self, role: &str, version: Version) -> Result<(), Error> {
         let Some(file) = self.public.get(&metadata_name(role, version), MAX_BASE_LEN_BYTES)? else {

@@ -180,11 +180,7 @@ impl Committer<'_> {
     }
 
     /// Writes one targets role, and the deltas that lead to it.
-    fn role(
-        &self,
-        mut role: RolePlan,
-        kept: &Kept,
-    ) -> Result<Written, Error> {
+    fn role(&self, mut role: RolePlan, kept: &Kept) -> Result<Written, Error> {
         // The plan has the version that follows it.
         let before = Version::new(role.document.version.get() - 1);
         let renewed = self.read_published(&mut role)?;

@@ -13,8 +13,8 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges, Signed,
-    Snapshot, Version, outline,
+    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges,
+    Signed, Snapshot, Version, outline,
 };
 use tufold_store::{Created, Store};
 
@@ -102,6 +102,10 @@ impl<'d> DeltaWriter<'d> {
             let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
             let written = match step.file(from) {
                 Some(base) => self.edge(&name, Some(base), file, keyids),
+                // It delegates for the first time, or for the first time again.
+                None if from < self.first_version && !self.bases.has(&step.role, from)? => {
+                    Ok(Names::Ours)
+                }
                 None => self.edge_from(&name, from, file, keyids),
             };
             Ok(names.max(written?))

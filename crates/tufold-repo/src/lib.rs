@@ -70,7 +70,7 @@ pub use plan::{Counts, Plan, Summary, Waiting};
 pub use progress::{Event, Progress, Stage};
 pub use prune::{PrunePlan, Pruner};
 pub use publish::{Input, Publisher, Refresh};
-pub use rebin::{RebinCost, RebinPlan, Rebinned, Rebinner};
+pub use rebin::{Advice, Bounds, Passed, RebinCost, RebinPlan, Rebinned, Rebinner};
 pub use repository::Repository;
 pub use rotate::{
     DocumentStatus, Done, Imported, KeyStatus, NewKeys, Quorum, RotateRequest, Rotated, Rotation,

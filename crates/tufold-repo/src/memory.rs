@@ -47,11 +47,9 @@ impl Default for Memory {
     }
 }
 
-impl FromStr for Memory {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not an amount of memory from 64MiB, such as 1GiB");
+impl Memory {
+    /// A number of bytes with a unit of 1,024, or without one: `64KiB`, `100000`.
+    pub fn parse_bytes(text: &str) -> Option<u64> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let shift = match unit {
@@ -60,11 +58,20 @@ impl FromStr for Memory {
             "GiB" | "G" => 30,
             "TiB" | "T" => 40,
             "" | "B" => 0,
-            _ => return Err(wrong()),
+            _ => return None,
         };
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
-        if bytes < Self::LEAST_BYTES { Err(wrong()) } else { Ok(Self(bytes)) }
+        number.parse::<u64>().ok()?.checked_mul(1 << shift)
+    }
+}
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = Self::parse_bytes(text).filter(|bytes| *bytes >= Self::LEAST_BYTES);
+        bytes
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not an amount of memory from 64MiB, such as 1GiB"))
     }
 }
 

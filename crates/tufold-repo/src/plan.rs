@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use tufold_meta::{
-    MetaFile, Regroup, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile, Targets, Time,
-    Version, write_targets, write_targets_with,
+    MetaFile, Regroup, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile,
+    Targets, Time, Version, write_targets, write_targets_with,
 };
 
 use crate::settings::{Lifetimes, RoleKind};

@@ -9,6 +9,7 @@
 //! What loses its delegation keeps its entry in the snapshot and its last file (TUF 5.5.5: a client refuses a snapshot from
 //! which a role has gone), until a rotation withdraws the snapshot's keys.
 
+mod auto;
 mod cost;
 mod groups;
 mod lists;
@@ -23,14 +24,13 @@ use crate::commit::Published;
 use crate::error::Error;
 use crate::keyring::KeyRequest;
 use crate::layout::{BINS, BinKeys, Delegation, Layout};
-use crate::plan::{
-    Counts, Listing, Plan, Regrouping, RolePlan, TimestampPlan, Why, next_snapshot,
-};
+use crate::plan::{Counts, Listing, Plan, Regrouping, RolePlan, TimestampPlan, Why, next_snapshot};
 use crate::progress::Progress;
 use crate::publish::Publisher;
 use crate::repository::Repository;
 use crate::settings::RoleKind;
 
+pub use auto::{Advice, Bounds, Passed};
 pub use cost::RebinCost;
 
 /// The one writer of a repository that gets other bins.

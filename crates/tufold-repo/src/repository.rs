@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use tufold_meta::names::{self, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    BinHistory, DelegatedRoles, Key, KeyId, MetaFile, Renewal, Role, RoleKeys, Root, Selector, Signed,
-    Snapshot, Targets, ThresholdError, Time, Timestamp, Verified, Version, version_of,
+    BinHistory, DelegatedRoles, Key, KeyId, MetaFile, Renewal, Role, RoleKeys, Root, Selector,
+    Signed, Snapshot, Targets, ThresholdError, Time, Timestamp, Verified, Version, version_of,
 };
 use tufold_store::Store;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tufold_meta::names::file_name;
-use tufold_meta::{Receipt, RoleChain};
+use tufold_meta::{Receipt, RoleChain, Version};
 use tufold_store::{DirectoryStore, Lock, Store, check_name, lock};
 
 use crate::Error;
@@ -12,6 +12,8 @@ use crate::Error;
 /// Holds the lock and the receipts. python-tuf passes over it.
 const PRIVATE: &str = ".tufold";
 const RECEIPTS: &str = ".tufold/receipts";
+/// Bins of former times, of which bins of today can be made.
+const ASIDE: &str = ".tufold/bins/";
 /// Receipts of a mirror of some hundred thousand roles.
 const RECEIPTS_MAX_LEN_BYTES: u64 = 1 << 28;
 /// The longest name of a file on the usual file systems.
@@ -88,6 +90,45 @@ impl Cache {
         put(&self.store, &name, bytes)
     }
 
+    /// Removes what lies there for a role.
+    pub(crate) fn remove_targets(&self, role: &str) -> Result<(), Error> {
+        name_of(role).map_or(Ok(()), |name| Ok(self.store.remove(&name)?))
+    }
+
+    /// Keeps what lies there for a role for later, under the version that the bins of that time started at: a bin of today
+    /// takes its name.
+    pub(crate) fn set_aside(&self, role: &str, first: Version, bytes: &[u8]) -> Result<(), Error> {
+        let Some(name) = aside(role, first) else { return Ok(()) };
+        put(&self.store, &name, bytes)
+    }
+
+    /// What was kept for later.
+    pub(crate) fn get_aside(
+        &self,
+        role: &str,
+        first: Version,
+        max_len_bytes: u64,
+    ) -> Result<Found, Error> {
+        aside(role, first).map_or(Ok(Found::Nothing), |name| self.read(&name, max_len_bytes))
+    }
+
+    /// Nobody needs it any more.
+    pub(crate) fn remove_aside(&self, role: &str, first: Version) -> Result<(), Error> {
+        aside(role, first).map_or(Ok(()), |name| Ok(self.store.remove(&name)?))
+    }
+
+    /// Removes what was kept of bins that started at no such version.
+    pub(crate) fn sweep_aside(&self, is_known: impl Fn(Version) -> bool) -> Result<(), Error> {
+        for entry in self.store.list(ASIDE)? {
+            let first = entry.name.strip_prefix(ASIDE).and_then(|name| name.split_once('/'));
+            let first = first.and_then(|(first, _)| Version::new(first.parse().ok()?));
+            if !first.is_some_and(&is_known) {
+                self.store.remove(&entry.name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the timestamp and the snapshot, whose keys were rotated (TUF 5.3.11).
     pub(crate) fn forget_versions(&self) -> Result<(), Error> {
         self.store.remove(&file_name("timestamp"))?;
@@ -161,6 +202,10 @@ impl Receipts {
 fn chain_name(chain: &RoleChain) -> String {
     let names: Vec<_> = chain.roles().iter().map(|role| tufold_meta::names::quoted(role)).collect();
     names.join("/")
+}
+
+fn aside(role: &str, first: Version) -> Option<String> {
+    name_of(role).map(|name| format!("{ASIDE}{first}/{name}"))
 }
 
 /// The file of a role; `None` if no file can be called so. Such a role is fetched at each visit.

@@ -143,6 +143,20 @@ pub fn role_way(
     if by_path.weight() <= full.weight() { Way::Path(path) } else { Way::Full }
 }
 
+/// Whether making new bins of held ones, by so many objects of so many bytes in all, is cheaper than fetching those of them
+/// that are wanted. `new_len_bytes` is what these are expected to have.
+pub(crate) fn regroup_pays(
+    objects: u64,
+    objects_len_bytes: u64,
+    wanted: u64,
+    new_len_bytes: u64,
+    max_parallel: usize,
+) -> bool {
+    let by_objects = Price::of(objects_len_bytes, objects, max_parallel);
+    let full = Price::of(new_len_bytes * COMPRESSED_ROLE_PERCENT / 100, wanted, max_parallel);
+    by_objects.weight() <= full.weight()
+}
+
 /// The way of a mirror from one snapshot to another: the bundles, or [`Way::Full`] for one document
 /// after the other. `wanted` says how many documents it lacks, if it knows.
 pub fn mirror_way(
@@ -285,6 +299,14 @@ mod tests {
         check_role(9, 9, 13_600, "full");
         check_role(9, 8, 13_600, "full");
         check_role(8, 1_033, 1 << 40, "full");
+    }
+
+    #[test]
+    fn bins_are_made_of_bins_unless_they_are_tiny() {
+        let pays =
+            |objects, wanted, len| regroup_pays(objects, objects * 150, wanted, len, AT_ONCE);
+        assert!(pays(1, 1, 6_800) && pays(1, 2, 13_600) && pays(1, 1, 300));
+        assert!(!pays(1, 1, 200) && !pays(2, 1, 1_000) && pays(2, 1, 6_800));
     }
 
     #[test]

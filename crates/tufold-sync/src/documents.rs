@@ -79,13 +79,19 @@ impl<'c> Documents<'c> {
         Some(Base { version: held.version(), signed: signed.to_owned() })
     }
 
-    fn takes_deltas(&self) -> bool {
+    pub(crate) fn takes_deltas(&self) -> bool {
         self.ladder.is_some() && self.meter.deltas.asks()
     }
 
     /// Takes what bundles brought.
     pub(crate) fn bring(&self, brought: HashMap<String, (Version, Obtained)>) {
         *self.brought.lock().unwrap_or_else(PoisonError::into_inner) = brought;
+    }
+
+    /// Takes one document that was made without a request for it.
+    pub(crate) fn bring_one(&self, role: &str, version: Version, obtained: Obtained) {
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought.insert(role.to_owned(), (version, obtained));
     }
 
     /// Whether a bundle brought a document of this role.

@@ -53,6 +53,7 @@ mod mirror;
 mod obtain;
 mod parallel;
 mod progress;
+mod rebin;
 mod rebuild;
 mod transfer;
 mod visit;

@@ -61,7 +61,8 @@ impl Documents<'_> {
         let fetch_whole = || in_parallel(&whole, limits.max_parallel, full);
         let fetch_edges = || {
             in_parallel(&edges, limits.max_parallel_deltas, |(place, name)| {
-                self.fetch_delta(name, max_delta_len_bytes(&wanted[*place]))
+                let Wanted { base, request, .. } = &wanted[*place];
+                self.fetch_delta(name, max_delta_len_bytes(base.as_ref(), request.max_len_bytes))
             })
         };
         let ((files, whole_trips), (deltas, edge_trips)) = both(
@@ -223,15 +224,16 @@ fn with_signatures(path: impl Iterator<Item = DeltaName>, to: Version) -> Vec<De
     names
 }
 
-fn max_delta_len_bytes(wanted: &Wanted<'_>) -> u64 {
-    let from_base = wanted.base.as_ref().map(|base| base.signed.len() as u64);
+/// How long a delta from a base may be that leads to a document of so many bytes at most.
+pub(crate) fn max_delta_len_bytes(base: Option<&Base>, max_len_bytes: u64) -> u64 {
+    let from_base = base.map(|base| base.signed.len() as u64);
     let useful = from_base.map_or(u64::MAX, |len| {
         len.saturating_mul(MAX_DELTA_GROWTH).saturating_add(DELTA_SLACK_BYTES)
     });
-    useful.min(wanted.request.max_len_bytes)
+    useful.min(max_len_bytes)
 }
 
-fn rebuilders() -> usize {
+pub(crate) fn rebuilders() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 

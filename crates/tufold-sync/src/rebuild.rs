@@ -67,6 +67,25 @@ pub(crate) fn document(
     if file.len() as u64 > lengths.file { Err(Reason::TooLong) } else { Ok(file) }
 }
 
+/// The canonical `signed` that these edges of one role lead to; their signatures are not needed.
+pub(crate) fn walk(
+    base: &[u8],
+    edges: &[Vec<u8>],
+    max_result_len_bytes: u64,
+) -> Result<Vec<u8>, Reason> {
+    let mut signed = base.to_vec();
+    for edge in edges {
+        let mut rest = edge.as_slice();
+        Envelope::skip(&mut rest).map_err(|_| Reason::Damaged)?;
+        let limits = Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes };
+        if Header::parse(rest)?.0.prediction_kind != Prediction::Old.number() {
+            return Err(Reason::Damaged);
+        }
+        signed = apply(Some(&signed), rest, &limits)?;
+    }
+    Ok(signed)
+}
+
 #[cfg(test)]
 mod tests {
     use tufold_delta::{Codec, EncodeOptions, encode};

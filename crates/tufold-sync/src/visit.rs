@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use tufold_delta::Ladder;
 use tufold_meta::{
     Cache as CacheState, Outcome, Recall, Request, RoleChain, Source, Step, TargetFile,
-    TargetSearch, TrustedSet, first_targets,
+    TargetSearch, TrustedSet, Version, first_targets, listed_versions,
 };
 
 use crate::cache::{Found, Receipts};
 use crate::client::Client;
 use crate::documents::Documents;
-use crate::obtain::Wanted;
+use crate::obtain::{Obtained, Origin, Wanted};
+use crate::rebin::{Bins, Group, NewBin, OldBin};
 use crate::rebuild::Base;
 use crate::{Cost, Error};
 
@@ -26,6 +28,16 @@ pub struct Visit<'c> {
     pub(crate) documents: Documents<'c>,
     pub(crate) set: TrustedSet,
     pub(crate) receipts: Receipts,
+}
+
+/// A targets role that the cache does not have in the listed version, and what deltas to that version can start from.
+type Missing<'m> = (&'m RoleChain, &'m Request, Option<Base>);
+
+/// What came out of old bins beside the wanted ones.
+struct Regrouped {
+    delegator: RoleChain,
+    others: Vec<NewBin>,
+    old: Vec<OldBin>,
 }
 
 /// A target that was looked up.
@@ -191,6 +203,10 @@ impl<'c> Visit<'c> {
             // What deltas can start from is only superseded, whatever else is wrong with it.
             let base = self.documents.base(chain.role(), request)?;
             let base = base.filter(|base| self.lists_its_targets(chain, base));
+            let bins = Bins::of(&self.set, chain);
+            let is_of_today =
+                |base: &Base| bins.as_ref().is_none_or(|b| b.is_of_today(base.version));
+            let base = base.filter(is_of_today);
             match (&base, refused) {
                 (Some(_), _) => {}
                 (None, Some(error)) => self.documents.note_refused(&error),
@@ -198,6 +214,7 @@ impl<'c> Visit<'c> {
             }
             missing.push((chain, request, base));
         }
+        let regrouped = self.regroup(&mut missing)?;
         let documents = &self.documents;
         let keyids = |chain| self.set.keyids_of(chain).unwrap_or_default().to_vec();
         let keyids: Vec<_> = missing.iter().map(|(chain, ..)| keyids(chain)).collect();
@@ -213,7 +230,94 @@ impl<'c> Visit<'c> {
                 documents.client.cache.keep_targets(chain.role(), new.bytes())?;
             }
         }
-        Ok(())
+        self.keep_others(regrouped)
+    }
+
+    /// Makes bins out of those that the cache holds of former times: whole documents, or the bases of deltas. Gives what came
+    /// out beside them, for each delegator.
+    fn regroup(&self, missing: &mut [Missing<'_>]) -> Result<Vec<Regrouped>, Error> {
+        if !self.documents.takes_deltas() {
+            return Ok(Vec::new());
+        }
+        let mut delegators: BTreeMap<RoleChain, Vec<usize>> = BTreeMap::new();
+        for (place, (chain, _, base)) in missing.iter().enumerate() {
+            if let (None, Some(delegator)) = (base, chain.delegator()) {
+                delegators.entry(delegator).or_default().push(place);
+            }
+        }
+        let mut regrouped = Vec::new();
+        for (delegator, places) in delegators {
+            let Some(mut bins) = places.first().and_then(|&at| Bins::of(&self.set, missing[at].0))
+            else {
+                continue;
+            };
+            // Of changes that are long ago the repository has no objects any more.
+            let horizon = self.documents.ladder.map_or(0, Ladder::horizon);
+            bins.forget_before(self.newest_listed().saturating_sub(horizon));
+            let wanted: BTreeMap<&str, usize> =
+                places.iter().map(|&at| (missing[at].0.role(), at)).collect();
+            let roles: Vec<&str> = wanted.keys().copied().collect();
+            for role in &roles {
+                self.documents.set_aside(&bins, role)?;
+            }
+            for group in self.documents.regroup(&bins, &roles)? {
+                let Group { bins: new, old, mut delta_len_bytes } = group;
+                let mut others = Vec::new();
+                for bin in new {
+                    let Some(&at) = wanted.get(bin.role.as_str()) else {
+                        others.push(bin);
+                        continue;
+                    };
+                    let (_, request, base) = &mut missing[at];
+                    if request.version == Some(bin.version) {
+                        let origin = Origin::Rebuilt {
+                            delta_len_bytes: std::mem::take(&mut delta_len_bytes),
+                        };
+                        let obtained = Obtained { bytes: bin.file(), origin };
+                        self.documents.bring_one(&bin.role, bin.version, obtained);
+                    } else {
+                        *base = Some(Base { version: bin.version, signed: bin.signed });
+                    }
+                }
+                regrouped.push(Regrouped { delegator: delegator.clone(), others, old });
+            }
+        }
+        Ok(regrouped)
+    }
+
+    /// The newest version of a delegated role.
+    fn newest_listed(&self) -> u64 {
+        let snapshot = self.set.snapshot().and_then(|snapshot| snapshot.canonical());
+        let mut listed = snapshot.and_then(listed_versions).unwrap_or_default();
+        listed.remove("targets");
+        listed.into_values().map(Version::get).max().unwrap_or(0)
+    }
+
+    /// Keeps the bins that came out beside the wanted ones, as far as they are current. Old bins that nothing more can come
+    /// out of are let go.
+    fn keep_others(&self, regrouped: Vec<Regrouped>) -> Result<(), Error> {
+        let documents = &self.documents;
+        let mut spent = Vec::new();
+        for Regrouped { delegator, others, old } in regrouped {
+            let mut all_kept = true;
+            for bin in others {
+                let chain = delegator.delegate(&bin.role);
+                let request = self.set.targets_request(&chain);
+                let is_current = request.is_ok_and(|request| request.version == Some(bin.version));
+                let verified = is_current.then(|| self.set.verify_delegated(&chain, bin.file()));
+                match (verified, Bins::of(&self.set, &chain)) {
+                    (Some(Ok(document)), Some(bins)) => {
+                        documents.set_aside(&bins, &bin.role)?;
+                        documents.client.cache.keep_targets(&bin.role, document.bytes())?;
+                    }
+                    _ => all_kept = false,
+                }
+            }
+            if all_kept {
+                spent.extend(old);
+            }
+        }
+        spent.iter().try_for_each(|old| documents.forget(old))
     }
 
     /// Whether what the cache holds of a role is of the bins that there are now. A bin of others may have had its name, and no

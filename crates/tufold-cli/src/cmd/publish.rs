@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use tufold_repo::settings::parse_ladder;
 use tufold_repo::targets::{Intake, Source, read_changes};
-use tufold_repo::{Input, Memory, Publisher, Refresh, Repository};
+use tufold_repo::{Input, Memory, Published, Publisher, Refresh, Repository};
 
 use crate::bars;
 use crate::cmd::Now;
+use crate::cmd::auto::{self, BoundsArgs};
 use crate::cmd::init::{waiting, written};
 use crate::cmd::place::PlaceArgs;
 use crate::output::{Exit, Out};
@@ -23,6 +24,7 @@ use crate::output::{Exit, Out};
   tufold targets diff old.tsv new.tsv | tufold publish demo --changes -
   tufold publish demo
   tufold publish demo --refresh all
+  tufold publish demo --changes changes.tsv --auto-rebin
   tufold publish s3://index/public --private keys --changes changes.tsv")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -43,6 +45,11 @@ pub(crate) struct Args {
     /// How much memory may be taken: longer lists are sorted in a temporary file beside REPO
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     memory: Memory,
+    /// Then double the bins if a bound is passed, by a second publish
+    #[arg(long)]
+    auto_rebin: bool,
+    #[command(flatten)]
+    bounds: BoundsArgs,
     /// Do everything but write, and print what would be written
     #[arg(long)]
     dry_run: bool,
@@ -74,18 +81,35 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let plan = publisher.plan(input, &args.refresh.into_iter().collect(), now, &progress)?;
     let path = &args.place;
     let published = if args.dry_run {
-        publisher.rehearse(plan, &progress)?
+        let published = publisher.rehearse(plan, &progress)?;
+        drop(publisher);
+        published
     } else {
         publisher.commit(plan, &progress)?
     };
-    out.result(&published, |out| {
+    let rebin = match args.auto_rebin {
+        true => Some(auto::rebin(path, &args.bounds.get(), now, args.dry_run, &progress)?),
+        false => None,
+    };
+    let done = Done { published: &published, rebin };
+    out.result(&done, |out| {
         if published.files == 0 {
             writeln!(out, "{path} needs nothing")?;
-            return waiting(&published, out);
+        } else {
+            writeln!(out, "{} {path}", if args.dry_run { "would publish" } else { "published" })?;
+            written(&published, out)?;
         }
-        writeln!(out, "{} {path}", if args.dry_run { "would publish" } else { "published" })?;
-        written(&published, out)?;
-        waiting(&published, out)
+        waiting(&published, out)?;
+        done.rebin.as_ref().map_or(Ok(()), |rebin| rebin.print(path, out))
     })?;
     Ok(Exit::Yes)
+}
+
+/// What `--json` prints.
+#[derive(serde::Serialize)]
+struct Done<'d> {
+    #[serde(flatten)]
+    published: &'d Published,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rebin: Option<auto::AutoRebin>,
 }

@@ -44,16 +44,15 @@ fn check_change(from: u32, to: u32) {
     let mut seen = 0;
     for group in change.groups().bins() {
         let old: Vec<_> = change
-            .old(group)
+            .old_bins(group)
             .map(|b| bin(&paths, bits(from), b, 7, "2030-01-01T00:00:00Z"))
             .collect();
         let new = change.documents(group, &old, version(9), time(EXPIRES)).unwrap();
-        let bins: Vec<_> = change.new(group).collect();
-        let expected: Vec<_> =
-            bins.iter().map(|b| bin(&paths, bits(to), *b, 9, EXPIRES)).collect();
+        let bins: Vec<_> = change.new_bins(group).collect();
+        let expected: Vec<_> = bins.iter().map(|b| bin(&paths, bits(to), *b, 9, EXPIRES)).collect();
         let new: Vec<_> = new.into_iter().map(|bin| bin.signed).collect();
         assert_eq!(new, expected, "{from} to {to}, group {group:?}");
-        for (bits, bin) in [(from, change.old(group).next()), (to, bins.last().copied())] {
+        for (bits, bin) in [(from, change.old_bins(group).next()), (to, bins.last().copied())] {
             assert_eq!(change.group_of(self::bits(bits), bin.unwrap()), Some(group));
         }
         seen += bins.len() as u64;
@@ -68,7 +67,7 @@ fn new_bins_are_what_hashing_would_give() {
     }
     let change = Regroup { from: bits(31), to: bits(32) };
     let last = change.groups().nth(u32::MAX >> 1).unwrap();
-    let numbers: Vec<_> = change.new(last).map(Bin::number).collect();
+    let numbers: Vec<_> = change.new_bins(last).map(Bin::number).collect();
     assert_eq!(numbers, [u32::MAX - 1, u32::MAX]);
 }
 
@@ -103,10 +102,10 @@ fn delta(change: Regroup, keyids: &[KeyId]) -> BinsDelta {
         Envelope::new(vec![Signature { keyid, sig, extra: Object::default() }]).unwrap()
     };
     BinsDelta {
-        old: change.old(group).zip(3..).map(|(_, age)| version(600 - age)).collect(),
+        old: change.old_bins(group).zip(3..).map(|(_, age)| version(600 - age)).collect(),
         expires: time(EXPIRES),
         check: BinsDelta::check(&[b"a", b"b"]),
-        envelopes: change.new(group).zip(1..).map(|(_, byte)| envelope(byte)).collect(),
+        envelopes: change.new_bins(group).zip(1..).map(|(_, byte)| envelope(byte)).collect(),
     }
 }
 
@@ -129,5 +128,8 @@ fn an_object_reads_back_and_is_short() {
         assert_eq!(delta.to_bytes(version(3), &keyids), None);
     }
     let too_many = Regroup { from: bits(3), to: bits(10) };
-    assert!(!BinsDelta::fits(too_many) && BinsDelta::parse(&[0; 99], too_many, version(9), &keyids).is_err());
+    assert!(
+        !BinsDelta::fits(too_many)
+            && BinsDelta::parse(&[0; 99], too_many, version(9), &keyids).is_err()
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rayon::prelude::*;
 use tufold_meta::names::meta_name;
-use tufold_meta::{BinsDelta, Bin, BundleError, Envelope, Signed, Version};
+use tufold_meta::{Bin, BinsDelta, BundleError, Envelope, Signed, Version};
 
 use crate::commit::{Committer, Kept, Signing, Written};
 use crate::deltas::RoleStep;
@@ -31,7 +31,7 @@ impl Committer<'_> {
     fn group(&self, bins: &Regrouping, group: Bin, kept: &Kept) -> Result<Vec<Written>, Error> {
         let Regrouping { change, first, expires, ref keys } = *bins;
         let names: Vec<_> =
-            change.old(group).map(|bin| change.from.role_name(BINS, bin)).collect();
+            change.old_bins(group).map(|bin| change.from.role_name(BINS, bin)).collect();
         let damaged = |error: BundleError| match error {
             BundleError::Elsewhere(path) => {
                 let problem = format!("lists {path}, which is not its to list");
@@ -42,11 +42,12 @@ impl Committer<'_> {
         let state = self.published.ok_or_else(|| Error::damaged(BINS, "is not published yet"))?;
         let old = names.iter().map(|role| state.signed_role(self.store, role));
         let old = old.collect::<Result<Vec<Signed<()>>, Error>>()?;
-        let at = |version| change.documents_of_files(group, &old, version, expires).map_err(damaged);
+        let at =
+            |version| change.documents_of_files(group, &old, version, expires).map_err(damaged);
         let documents = at(first)?;
         let mut written = Vec::with_capacity(documents.len());
         let mut envelopes = Some(Vec::with_capacity(documents.len()));
-        for (place, (bin, mut document)) in change.new(group).zip(documents).enumerate() {
+        for (place, (bin, mut document)) in change.new_bins(group).zip(documents).enumerate() {
             kept.regrouped_targets.fetch_add(document.targets, Ordering::Relaxed);
             let role = change.to.role_name(BINS, bin);
             let signing = Signing::By(keys, None);
@@ -65,7 +66,8 @@ impl Committer<'_> {
             let written_bytes = file.bytes().len() as u64;
             let listed_as = (meta_name(&role), listed.clone());
             let step = RoleStep { role, replaced: None, written: (listed.version, file) };
-            let keep = kept.add(written_bytes, self.deltas.as_ref().map_or(0, |_| step.held_bytes()));
+            let keep =
+                kept.add(written_bytes, self.deltas.as_ref().map_or(0, |_| step.held_bytes()));
             written.push((listed_as, (keep && self.deltas.is_some()).then_some(step)));
         }
         if let (Some(deltas), Some(envelopes)) = (&self.deltas, envelopes)
