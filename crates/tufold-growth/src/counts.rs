@@ -114,10 +114,10 @@ pub(crate) struct TopSteps {
     pub(crate) path_bytes: f64,
     /// Paths that they take away.
     pub(crate) gone: f64,
-    /// Projects whose lists change, and the paths in those: such a list is coded as a whole.
+    /// Projects whose lists change.
     pub(crate) touched: f64,
-    /// See `touched`.
-    pub(crate) touched_paths: f64,
+    /// Bytes that tell which projects those are, and where in their lists paths come and go.
+    pub(crate) places: f64,
 }
 
 /// Bundles for mirrors.
@@ -263,7 +263,7 @@ adds_up! {
     Documents { count, empty, digits, entry_bytes, spread }
     Steps { count, added, added_bytes, changed, removed, places, neighbours, alone }
     SnapshotSteps { count, signed, entropy, digests, names, name_bytes }
-    TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, touched_paths }
+    TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, places }
     Bundles { count, outline, roles, top }
     Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits }
     Top { count, digits, projects, delegation_bytes, flat }
@@ -332,6 +332,13 @@ impl SnapshotSteps {
 }
 
 impl TopSteps {
+    /// Tells the places of what changed: among so many projects, and in lists of so many paths.
+    pub(crate) fn placed(self, projects: f64, listed: f64) -> Self {
+        let places = choice_bytes(projects, self.touched)
+            + choice_bytes(listed.max(1.0), (self.paths + self.gone).min(listed));
+        Self { places: if self.touched > 0.0 { places } else { 0.0 }, ..self }
+    }
+
     /// What the rates of the edges of a list of projects are rates of.
     pub(crate) fn features(&self) -> Vec<f64> {
         vec![
@@ -342,7 +349,7 @@ impl TopSteps {
             self.path_bytes,
             self.gone,
             self.touched,
-            self.touched_paths,
+            self.places,
         ]
     }
 }

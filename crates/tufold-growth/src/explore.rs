@@ -318,7 +318,7 @@ fn schedule(scenario: &Scenario, planned: &Planned) -> Section {
         marks: Vec::new(),
     });
     let days = Unit::Count.short(scenario.index.doubling_time_days.value);
-    let note = format!("The index doubles in {days} days; each month is looked at.");
+    let note = format!("The index doubles in {days} days; the times are true to a month.");
     section("When to double the bins", finding, plot, vec![note])
 }
 

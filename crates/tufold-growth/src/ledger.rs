@@ -257,7 +257,8 @@ impl Ledger {
         for (number, ops) in ops {
             if number != TOP {
                 let role = &mut self.roles[number as usize];
-                if is_listed && ops.iter().any(|op| op.kind != Kind::Change) {
+                let is_old = role.born < publish;
+                if is_listed && is_old && ops.iter().any(|op| op.kind != Kind::Change) {
                     top.touched.push((number, role.entries));
                 }
                 role.write(ops);

@@ -1,5 +1,6 @@
 //! The best layout, why it wins, when to double its bins, and what would change that.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tufold_delta::Ladder;
 
@@ -199,14 +200,13 @@ pub(crate) fn today(scenario: &Scenario) -> (Scenario, Experiment) {
 pub fn plan(scenario: &Scenario, rates: &Rates, options: &PlanOptions) -> Result<Planned, Error> {
     let (begin, experiment) = today(scenario);
     let predictor = Predictor::new(&begin, experiment, rates.clone(), options.ladder)?;
-    let mut all = Vec::new();
-    for layout in layouts() {
-        match predictor.predict(layout) {
-            Ok(costs) => all.push((layout, priced(layout, &begin, costs, options))),
-            Err(Error::Layout { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let price = |layout: LayoutSpec| match predictor.predict(layout) {
+        Ok(costs) => Ok(Some((layout, priced(layout, &begin, costs, options)))),
+        Err(Error::Layout { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let all: Vec<_> = layouts().into_par_iter().map(price).collect::<Result<_, _>>()?;
+    let mut all: Vec<_> = all.into_iter().flatten().collect();
     mark_front(&mut all);
     let allowed = all.iter().filter(|(_, priced)| priced.shuts_out.is_empty());
     let (layout, best) =
@@ -355,7 +355,8 @@ fn why(best: &Priced, all: &[(LayoutSpec, Priced)]) -> Vec<String> {
     reasons
 }
 
-/// When to double the bins: the first time that twice as many are cheaper, looked for month by month.
+/// When to double the bins: the first month in which twice as many are cheaper. What a doubling saves grows with the index,
+/// so the month is found by halves.
 fn schedule(
     scenario: &Scenario,
     predictor: &Predictor<'_>,
@@ -364,34 +365,58 @@ fn schedule(
 ) -> Result<Vec<Doubling>, Error> {
     let mut doublings = Vec::new();
     let mut current = layout;
-    if layout.bin_count().is_none() {
-        return Ok(doublings);
-    }
-    for month in 0..=options.years * 12 {
-        let days = f64::from(month) * 365.25 / 12.0;
-        let factor = (days / scenario.index.doubling_time_days.value).exp2();
-        let targets = crate::math::round(scenario.index.targets.value as f64 * factor);
-        let (begin, _) = today(&scenario.scaled(targets));
-        let then = predictor.rescaled(&begin);
-        let price = |layout| Ok::<_, Error>(priced(layout, &begin, then.predict(layout)?, options));
-        let (now, twice) = (price(current)?, price(current.with_bits(current.bits() + 1))?);
-        if twice.price >= now.price || current.bits() >= *BITS.end() {
-            continue;
-        }
+    let mut from = 0;
+    let last = options.years * 12;
+    while current.bin_count().is_some() && current.bits() < *BITS.end() {
         let next = current.with_bits(current.bits() + 1);
+        let compared = |month: u32| -> Result<Compared, Error> {
+            let days = f64::from(month) * 365.25 / 12.0;
+            let factor = (days / scenario.index.doubling_time_days.value).exp2();
+            let targets = crate::math::round(scenario.index.targets.value as f64 * factor);
+            let (begin, _) = today(&scenario.scaled(targets));
+            let then = predictor.rescaled(&begin);
+            let price =
+                |layout| Ok::<_, Error>(priced(layout, &begin, then.predict(layout)?, options));
+            let (now, twice) = (price(current)?, price(next)?);
+            Ok(Compared { days, targets, saved_per_day: now.price - twice.price, begin, twice })
+        };
+        let mut found = compared(last)?;
+        if found.saved_per_day <= 0.0 {
+            break;
+        }
+        let mut to = last;
+        while from < to {
+            let middle = from.midpoint(to);
+            let then = compared(middle)?;
+            if then.saved_per_day > 0.0 {
+                (to, found) = (middle, then);
+            } else {
+                from = middle + 1;
+            }
+        }
         // Every bin is new to everyone: what a cold client fetches, and in all what is stored.
+        let costs = &found.twice.costs;
         doublings.push(Doubling {
-            in_days: days,
-            targets,
+            in_days: found.days,
+            targets: found.targets,
             from_bins: 1 << current.bits(),
             to_bins: 1 << next.bits(),
-            rewritten_bytes: twice.costs.storage.current_bytes,
-            client_bytes: mean_visit(&begin, &twice.costs, ClientKind::Cold, Deltas::Unknown),
-            saved_per_day: now.price - twice.price,
+            rewritten_bytes: costs.storage.current_bytes,
+            client_bytes: mean_visit(&found.begin, costs, ClientKind::Cold, Deltas::Unknown),
+            saved_per_day: found.saved_per_day,
         });
         current = next;
     }
     Ok(doublings)
+}
+
+/// A layout and twice its bins, at some time.
+struct Compared {
+    days: f64,
+    targets: u64,
+    saved_per_day: f64,
+    begin: Scenario,
+    twice: Priced,
 }
 
 /// Each assumption halved and doubled.
@@ -430,38 +455,37 @@ fn sensitivity(
             }
         }),
     ];
-    let mut rows = Vec::new();
-    for (name, change) in changes {
-        for by in [0.5, 2.0] {
-            let mut other = scenario.clone();
-            change(&mut other, by);
-            let (begin, experiment) = today(&other);
-            let mut then = predictor.rescaled(&begin);
-            then.activity.experiment = experiment;
-            let mut best: Option<Priced> = None;
-            let mut kept = price;
-            let around = layout.bits().saturating_sub(3).max(*BITS.start())..=layout.bits() + 3;
-            let mut tried: Vec<LayoutSpec> = around.map(|bits| layout.with_bits(bits)).collect();
-            tried.dedup();
-            for candidate in tried {
-                let priced = priced(candidate, &begin, then.predict(candidate)?, options);
-                if candidate == layout {
-                    kept = priced.price;
-                }
-                if best.as_ref().is_none_or(|best| priced.price < best.price) {
-                    best = Some(priced);
-                }
+    let both = changes.into_iter().flat_map(|change| [(change, 0.5), (change, 2.0)]);
+    let row = |((name, change), by): ((&str, Change), f64)| -> Result<_, Error> {
+        let mut other = scenario.clone();
+        change(&mut other, by);
+        let (begin, experiment) = today(&other);
+        let mut then = predictor.rescaled(&begin);
+        then.activity.experiment = experiment;
+        let mut best: Option<Priced> = None;
+        let mut kept = price;
+        let around = layout.bits().saturating_sub(3).max(*BITS.start())..=layout.bits() + 3;
+        let mut tried: Vec<LayoutSpec> = around.map(|bits| layout.with_bits(bits)).collect();
+        tried.dedup();
+        for candidate in tried {
+            let priced = priced(candidate, &begin, then.predict(candidate)?, options);
+            if candidate == layout {
+                kept = priced.price;
             }
-            let Some(best) = best else { continue };
-            rows.push(Sensitivity {
-                assumption: format!("{name} x {by}"),
-                price_percent: 100.0 * best.price / price,
-                regret_percent: 100.0 * (kept / best.price - 1.0),
-                best: best.layout,
-            });
+            if best.as_ref().is_none_or(|best| priced.price < best.price) {
+                best = Some(priced);
+            }
         }
-    }
-    Ok(rows)
+        Ok(best.map(|best| Sensitivity {
+            assumption: format!("{name} x {by}"),
+            price_percent: 100.0 * best.price / price,
+            regret_percent: 100.0 * (kept / best.price - 1.0),
+            best: best.layout,
+        }))
+    };
+    let rows: Vec<_> =
+        both.collect::<Vec<_>>().into_par_iter().map(row).collect::<Result<_, _>>()?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 fn scaled(value: u64, by: f64) -> u64 {

@@ -107,7 +107,9 @@ impl<'s> Predictor<'s> {
         let publisher = self.publisher(layout, counts)?;
         let visits = |bytes: &dyn Fn(&ClientCost) -> f64| {
             let pairs = clients.iter().zip(&scenario.client);
-            pairs.map(|(cost, client)| bytes(cost) * client.visits_per_day.value).sum::<f64>()
+            pairs
+                .map(|(cost, client)| bytes(cost) * self.activity.visits_per_day(client))
+                .sum::<f64>()
         };
         let egress = EgressCost {
             gzip_bytes_per_day: visits(&|cost| cost.gzip.bytes),

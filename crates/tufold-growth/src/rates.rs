@@ -83,7 +83,7 @@ pub struct DeltaRates {
     /// The top-level role of projects by patterns: fixed, a new project, a byte of its name.
     pub wildcard: Vec<f64>,
     /// The top-level role of projects that list every path: as `wildcard`, a path more, a byte of it, a path less, a project whose
-    /// list changes, a path in that list.
+    /// list changes, a byte that tells which.
     pub listed: Vec<f64>,
     /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new role, a byte of its
     /// name.
@@ -111,8 +111,16 @@ impl Rates {
 
     /// Reads a file of rates.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        toml::from_str(text)
-            .map_err(|error| Error::Form { file: file.to_owned(), problem: error.to_string() })
+        let error = |problem: String| Error::Form { file: file.to_owned(), problem };
+        let rates: Self = toml::from_str(text).map_err(|e| error(e.to_string()))?;
+        for (name, rates, wanted) in rates.delta.lengths() {
+            if rates != wanted {
+                return Err(error(format!(
+                    "delta.{name} has {rates} rates and not {wanted}: measure them anew"
+                )));
+            }
+        }
+        Ok(rates)
     }
 
     /// As a file of rates.
@@ -177,6 +185,29 @@ impl WholeRates {
 }
 
 impl DeltaRates {
+    /// How many rates each kind of delta has, and how many it needs. Where projects have no roles there are none of them.
+    fn lengths(&self) -> Vec<(&'static str, usize, usize)> {
+        let [role, top, snapshot, bundle] = [
+            Steps::default().features().len(),
+            TopSteps::default().features().len(),
+            SnapshotSteps::default().features().len(),
+            Bundles::default().features().len(),
+        ];
+        let has_projects = !self.project.is_empty();
+        let of_projects = |wanted: usize| if has_projects { wanted } else { 0 };
+        vec![
+            ("role", self.role.len(), role),
+            ("snapshot", self.snapshot.len(), snapshot),
+            ("cold", self.cold.len(), snapshot),
+            ("bundle", self.bundle.len(), bundle),
+            ("project", self.project.len(), of_projects(role)),
+            ("wildcard", self.wildcard.len(), of_projects(top)),
+            ("listed", self.listed.len(), of_projects(top)),
+            ("wildcard_bundle", self.wildcard_bundle.len(), of_projects(bundle)),
+            ("listed_bundle", self.listed_bundle.len(), of_projects(bundle)),
+        ]
+    }
+
     pub(crate) fn role(&self, form: Form, steps: &Steps) -> f64 {
         let is_project = matches!(form, Form::ProjectsListed | Form::ProjectsWildcard);
         weigh(if is_project { &self.project } else { &self.role }, &steps.features())

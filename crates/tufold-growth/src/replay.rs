@@ -135,7 +135,7 @@ pub fn replay_trace(
     }
     let visits = |bytes: &dyn Fn(&ClientCost) -> f64| {
         let pairs = costs.clients.iter().zip(&scenario.client);
-        pairs.map(|(cost, client)| bytes(cost) * client.visits_per_day.value).sum::<f64>()
+        pairs.map(|(cost, client)| bytes(cost) * activity.visits_per_day(client)).sum::<f64>()
     };
     costs.egress = EgressCost {
         gzip_bytes_per_day: visits(&|cost| cost.gzip.bytes),

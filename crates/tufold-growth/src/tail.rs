@@ -13,7 +13,7 @@ pub(crate) struct Tail {
 }
 
 /// Up to here the sums go rank by rank.
-const EXACT: u64 = 2_000;
+const EXACT: u64 = 500;
 
 impl Tail {
     pub(crate) fn new(len: u64, exponent: f64) -> Self {
@@ -29,15 +29,27 @@ impl Tail {
         1.0 / (0..self.quarters).fold(1.0, |power, _| power * root)
     }
 
-    /// The sum of `value` of each rank's weight: exact at first, then by stretches of ranks that are 2 % apart.
-    fn sum(self, value: impl Fn(f64) -> f64) -> f64 {
-        let mut sum: f64 = (1..=self.len.min(EXACT)).map(|r| value(self.weight(r as f64))).sum();
+    /// Gives each rank, or so many in the middle of which this one is: one by one at first, then by stretches of ranks that are
+    /// 2 % apart.
+    fn each_rank(self, mut give: impl FnMut(f64, f64)) {
+        (1..=self.len.min(EXACT)).for_each(|rank| give(1.0, rank as f64));
         let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
         while from < end {
             let to = (from * 1.02).min(end);
-            sum += (to - from) * value(self.weight((from * to).sqrt()));
+            give(to - from, (from * to).sqrt());
             from = to;
         }
+    }
+
+    /// The same with the weights of the ranks.
+    fn each_weight(self, mut give: impl FnMut(f64, f64)) {
+        self.each_rank(|ranks, rank| give(ranks, self.weight(rank)));
+    }
+
+    /// The sum of `value` of each rank's weight.
+    fn sum(self, value: impl Fn(f64) -> f64) -> f64 {
+        let mut sum = 0.0;
+        self.each_weight(|ranks, weight| sum += ranks * value(weight));
         sum
     }
 
@@ -66,15 +78,23 @@ impl Tail {
 
     /// After how many draws `count` different ranks are met.
     pub(crate) fn draws_for(self, count: f64) -> f64 {
-        let (mut low, mut high) = (count, count * 2.0);
-        while self.distinct(high) < count && high < count * 1e9 {
-            high *= 2.0;
+        // What is met grows ever slower, so Newton's steps from too few draws stay below what is looked for.
+        let mut draws = count;
+        for _ in 0..64 {
+            let (mut met, mut slope) = (0.0, 0.0);
+            self.each_weight(|ranks, weight| {
+                let rate = -(-weight / self.whole).ln_1p();
+                let missed = (-draws * rate).exp();
+                met += ranks * (1.0 - missed);
+                slope += ranks * rate * missed;
+            });
+            let step = (count - met) / slope.max(f64::MIN_POSITIVE);
+            if step <= 1e-9 * draws || draws > count * 1e9 {
+                break;
+            }
+            draws += step;
         }
-        for _ in 0..40 {
-            let middle = (low + high) / 2.0;
-            if self.distinct(middle) < count { low = middle } else { high = middle }
-        }
-        (low + high) / 2.0
+        draws
     }
 
     /// The mean of `value(share there)` over the ranks that so many draws by these shares meet, where `other` has the same
@@ -93,18 +113,11 @@ impl Tail {
             -(tries * (-share).ln_1p()).exp_m1()
         };
         let mut sums = (0.0, 0.0);
-        let mut add = |count: f64, rank: f64| {
+        self.each_rank(|count, rank| {
             let chance = count * is_in(rank);
             sums.0 += chance;
             sums.1 += chance * value(other.weight(rank) / there);
-        };
-        (1..=self.len.min(EXACT)).for_each(|rank| add(1.0, rank as f64));
-        let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
-        while from < end {
-            let to = (from * 1.02).min(end);
-            add(to - from, (from * to).sqrt());
-            from = to;
-        }
+        });
         sums.1 / sums.0.max(f64::MIN_POSITIVE)
     }
 
@@ -169,6 +182,15 @@ mod tests {
             let exact: f64 = tail.table().ends.last().copied().unwrap();
             let sum = tail.sum(|weight| weight);
             assert!((sum / exact - 1.0).abs() < 1e-4, "{exponent}: {sum} is not {exact}");
+        }
+    }
+
+    #[test]
+    fn as_many_draws_are_found_as_meet_so_many_ranks() {
+        for (exponent, count) in [(0.5, 40.0), (0.75, 4_000.0), (1.0, 1_000.0), (2.0, 90.0)] {
+            let tail = Tail::new(100_000, exponent);
+            let met = tail.distinct(tail.draws_for(count));
+            assert!((met / count - 1.0).abs() < 1e-6, "{exponent}: {met} is not {count}");
         }
     }
 

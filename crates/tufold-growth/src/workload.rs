@@ -44,9 +44,21 @@ pub(crate) struct Activity<'s> {
     has_pages: f64,
     projects: f64,
     more_releases: f64,
-    /// How many projects so many releases meet, and after how many draws so many are met: asked for again and again.
-    distinct: Mutex<HashMap<u64, f64>>,
-    draws: Mutex<HashMap<(u64, u64), f64>>,
+    /// Sums over all projects, which each layout asks for again.
+    known: Mutex<HashMap<Sum, f64>>,
+}
+
+/// A sum over all projects, by what it depends on; numbers that are not whole by their bits.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Sum {
+    Distinct(u64),
+    Draws(u64, u64),
+    Releases(u64, u64),
+    ReleasesOfChanged(u64, u64, u64),
+    Released(u64, u64, u64),
+    ReleasesOfAllChanged(u64),
+    Digits(u64),
+    Entropy(u64, u64),
 }
 
 impl<'s> Activity<'s> {
@@ -60,8 +72,7 @@ impl<'s> Activity<'s> {
             has_pages: f64::from(u8::from(scenario.paths.page.is_some())),
             projects: projects as f64,
             more_releases: Start::of(scenario).more_releases as f64,
-            distinct: Mutex::default(),
-            draws: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -130,9 +141,20 @@ impl<'s> Activity<'s> {
         Changes { roles, pages, added, removed: gone, new_projects: new }
     }
 
+    /// A sum that was computed before, or is now.
+    fn known(&self, sum: Sum, compute: impl FnOnce() -> f64) -> f64 {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&value) = known().get(&sum) {
+            return value;
+        }
+        let value = compute();
+        known().insert(sum, value);
+        value
+    }
+
+    /// How many projects so many releases meet.
     fn distinct(&self, releases: f64) -> f64 {
-        let mut known = self.distinct.lock().unwrap_or_else(PoisonError::into_inner);
-        *known.entry(releases.to_bits()).or_insert_with(|| self.tail.distinct(releases))
+        self.known(Sum::Distinct(releases.to_bits()), || self.tail.distinct(releases))
     }
 
     /// How often a role was written by the publish `to` since `from`, the first writing not counted.
@@ -143,15 +165,26 @@ impl<'s> Activity<'s> {
         Count { fixed, trials: (to - from) as f64 - fixed, chance }
     }
 
-    /// How many publishes ago a client's last visit was.
+    /// How many publishes ago a client's last visit was, if it found something now: whoever comes more often than there are
+    /// publishes mostly finds nothing, which costs two requests and is not counted.
     pub(crate) fn gap(&self, client: &Client) -> u64 {
         let gap = client.gap_s.as_ref().map_or(0, |gap| gap.value);
-        (gap / self.experiment.interval_s).min(self.experiment.publishes)
+        (gap / self.experiment.interval_s).max(1).min(self.experiment.publishes)
+    }
+
+    /// How many visits of a client find something in a day.
+    pub(crate) fn visits_per_day(&self, client: &Client) -> f64 {
+        let of_publishes = |gap: u64| (gap as f64 / self.experiment.interval_s as f64).min(1.0);
+        let share = client.gap_s.as_ref().map_or(1.0, |gap| of_publishes(gap.value));
+        client.visits_per_day.value * share
     }
 
     /// Releases of a project that is resolved, on average.
     pub(crate) fn releases_of_dependencies(&self, client: &Client) -> f64 {
-        self.over_dependencies(client, |share| 1.0 + self.more_releases * share)
+        let (packages, exponent) = key(client);
+        self.known(Sum::Releases(packages, exponent), || {
+            self.over_dependencies(client, |share| 1.0 + self.more_releases * share)
+        })
     }
 
     /// Releases of a project that is resolved and was released in the last publishes.
@@ -159,7 +192,11 @@ impl<'s> Activity<'s> {
         let [released, ..] = self.events(gap as f64);
         let chance = |share: f64| -(released * (-share).ln_1p()).exp_m1();
         let both = |share: f64| chance(share) * (1.0 + (self.more_releases + released) * share);
-        self.over_dependencies(client, both) / self.over_dependencies(client, chance).max(1e-12)
+        let (packages, exponent) = key(client);
+        let sum = self.known(Sum::ReleasesOfChanged(packages, exponent, gap), || {
+            self.over_dependencies(client, both)
+        });
+        sum / self.released_dependencies(client, gap).max(1e-12)
     }
 
     /// Releases of a project that changes in so many publishes, on average.
@@ -167,7 +204,9 @@ impl<'s> Activity<'s> {
         let [released, new, _] = self.events(publishes);
         let chance = |share: f64| -(released * (-share).ln_1p()).exp_m1();
         let changed = self.distinct(released);
-        let releases = self.tail.sum_of_shares(|w| chance(w) * (1.0 + self.more_releases * w));
+        let releases = self.known(Sum::ReleasesOfAllChanged(publishes.to_bits()), || {
+            self.tail.sum_of_shares(|w| chance(w) * (1.0 + self.more_releases * w))
+        });
         (releases + new) / (changed + new).max(1e-12)
     }
 
@@ -176,10 +215,8 @@ impl<'s> Activity<'s> {
             return 0.0;
         };
         let popular = Tail::new(self.scenario.index.projects.value, exponent.value);
-        let key = (count.value, exponent.value.to_bits());
-        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
-        let tries = *draws.entry(key).or_insert_with(|| popular.draws_for(count.value as f64));
-        drop(draws);
+        let sum = Sum::Draws(count.value, exponent.value.to_bits());
+        let tries = self.known(sum, || popular.draws_for(count.value as f64));
         popular.mean_over_draws(tries, self.tail, value)
     }
 
@@ -191,7 +228,10 @@ impl<'s> Activity<'s> {
     /// Which part of a client's packages was released in the last publishes.
     pub(crate) fn released_dependencies(&self, client: &Client, gap: u64) -> f64 {
         let [released, ..] = self.events(gap as f64);
-        self.over_dependencies(client, |share| -(released * (-share).ln_1p()).exp_m1())
+        let (packages, exponent) = key(client);
+        self.known(Sum::Released(packages, exponent, gap), || {
+            self.over_dependencies(client, |share| -(released * (-share).ln_1p()).exp_m1())
+        })
     }
 
     /// How often a project of this share was written by the publish `to` since `from`, the first writing not counted:
@@ -205,12 +245,22 @@ impl<'s> Activity<'s> {
 
     /// The mean digits of the version of a project's role.
     pub(crate) fn project_version_digits(&self, publish: u64) -> f64 {
-        let digits = |share| self.project_writes(share, 0, publish).mean_digits_of_version();
-        self.tail.sum_of_shares(digits) / self.projects
+        self.known(Sum::Digits(publish), || {
+            let mut sum = 0.0;
+            self.tail.each_share(|projects, share| {
+                let writes = self.project_writes(share, 0, publish);
+                sum += projects * writes.mean_digits_of_version();
+            });
+            sum / self.projects
+        })
     }
 
     /// The bytes that tell how often each project's role was written between two publishes.
     pub(crate) fn project_versions_entropy(&self, from: u64, to: u64) -> f64 {
+        self.known(Sum::Entropy(from, to), || self.entropy_of_project_versions(from, to))
+    }
+
+    fn entropy_of_project_versions(&self, from: u64, to: u64) -> f64 {
         let mut chances: BTreeMap<u64, f64> = BTreeMap::new();
         self.tail.each_share(|projects, share| {
             for (count, chance) in self.project_writes(share, from, to).likely() {
@@ -220,6 +270,12 @@ impl<'s> Activity<'s> {
         let all: f64 = chances.values().sum();
         chances.values().map(|n| n * (all / n.max(1e-300)).log2()).sum::<f64>() / 8.0
     }
+}
+
+/// What tells the packages of a client from those of others: how many, and how they follow popularity.
+fn key(client: &Client) -> (u64, u64) {
+    let packages = client.packages.as_ref().map_or(0, |packages| packages.value);
+    (packages, client.popularity_exponent.as_ref().map_or(0, |e| e.value.to_bits()))
 }
 
 /// How many values stand for a count.

@@ -30,13 +30,13 @@ impl Ledger {
             touched.extend(write.touched.iter().copied());
         }
         step.touched = touched.len() as f64;
-        step.touched_paths = touched.values().map(|&paths| paths as f64).sum();
-        (step, Steps::default())
+        let projects = self.top_writes[at(from)].all_projects;
+        (step.placed(projects as f64, touched.values().sum::<u64>() as f64), Steps::default())
     }
 
     /// How often each role was written between two publishes.
-    fn rises(&self, from: usize, to: usize) -> HashMap<u32, u64> {
-        let mut rises = HashMap::new();
+    fn rises(&self, from: usize, to: usize) -> BTreeMap<u32, u64> {
+        let mut rises = BTreeMap::new();
         for number in self.written[from..to].iter().flatten() {
             *rises.entry(*number).or_default() += 1;
         }
@@ -52,7 +52,12 @@ impl Ledger {
         self.snapshot_step_of(&self.rises(from, to), from, to)
     }
 
-    fn snapshot_step_of(&self, rises: &HashMap<u32, u64>, from: usize, to: usize) -> SnapshotSteps {
+    fn snapshot_step_of(
+        &self,
+        rises: &BTreeMap<u32, u64>,
+        from: usize,
+        to: usize,
+    ) -> SnapshotSteps {
         let mut step = SnapshotSteps {
             count: 1.0,
             signed: f64::from(u8::from(to == from + 1)),

@@ -269,7 +269,8 @@ impl Predictor<'_> {
                     let files = self.activity.scenario.paths.files.value.len() as f64;
                     let listed = self.activity.releases_of_changed(span) * files
                         + self.activity.pages_each();
-                    step.touched_paths = changes.roles * listed;
+                    let projects = self.activity.roles(layout, from as f64);
+                    step = step.placed(projects, changes.roles * listed);
                 }
             }
             Form::BinsPrefixes | Form::BinsSuccinct => return Default::default(),

@@ -50,7 +50,7 @@ const fn run(layout: &'static str, targets: u64, changes_per_publish: f64) -> Ru
 }
 
 /// Sizes that no grid replays: it goes by doublings of the scenario's own size, these are odd.
-const RUNS: [Run; 14] = [
+const RUNS: [Run; 17] = [
     run("bins-succinct:2048", 5_300, 6.0),
     run("bins-succinct:1024", 9_100, 100.0),
     run("bins-succinct:256", 5_300, 30.0),
@@ -65,6 +65,9 @@ const RUNS: [Run; 14] = [
     run("projects-wildcard", 21_000, 8.0),
     run("projects-listed", 5_300, 40.0),
     run("projects-listed", 12_700, 8.0),
+    run("projects-listed", 5_300, 2.0),
+    run("projects-listed", 21_000, 4.0),
+    run("projects-wildcard", 12_700, 3.0),
 ];
 
 /// How many steps [`measure`] takes.
