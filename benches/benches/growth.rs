@@ -1,6 +1,6 @@
 //! What does it cost to ask what an index will cost: a prediction, a plan, a history, and the replay that judges them?
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tufold_delta::Ladder;
 use tufold_growth::{
     Deltas, PlanOptions, Predictor, Rates, ReplayOptions, Scenario, Synthetic, Trace, Weights,
@@ -20,15 +20,18 @@ fn predicting(c: &mut Criterion) {
     let mut group = c.benchmark_group("predict a layout");
     for targets in [10_000, 1_000_000_000] {
         let scenario = scenario(targets);
-        let predictor =
+        // A predictor keeps what it summed, so each prediction is by a new one.
+        let made = || {
             Predictor::new(&scenario, experiment(&scenario), rates(), Ladder::default())
-                .expect("a predictor");
+                .expect("a predictor")
+        };
         for layout in ["bins-succinct:16384", "projects-wildcard"] {
             let layout = layout.parse().expect("a layout");
-            let costs = predictor.predict(layout).expect("costs");
+            let costs = made().predict(layout).expect("costs");
             assert!(costs.publisher.delta_bytes > 0.0);
             group.bench_function(format!("{layout}, {targets} targets"), |bencher| {
-                bencher.iter(|| predictor.predict(layout).expect("costs"));
+                let predict = |predictor: Predictor<'_>| predictor.predict(layout).expect("costs");
+                bencher.iter_batched(made, predict, BatchSize::SmallInput);
             });
         }
     }

@@ -61,7 +61,7 @@ impl Explore {
             title: format!("{}: plan", self.scenario.title),
             summary: vec![
                 "Move an assumption: the layout that costs least, what any other number of bins would cost, and what \
-                 doublings bring follow at once. All numbers are predicted, by the model that `tufold plan` has."
+                 doublings bring follow at once. All numbers are predicted, by the model of “tufold plan”."
                     .to_owned(),
             ],
             sliders: self.sliders.clone(),
@@ -275,7 +275,7 @@ impl Explore {
             marks: Vec::new(),
         });
         let note =
-            "The form and the bins are those of the sliders; `best` is the recommended form."
+            "The form and the bins are those of the sliders; “best” is the recommended form."
                 .to_owned();
         Ok(section("The next doublings of the index", finding, plot, vec![note]))
     }

@@ -166,7 +166,9 @@ impl WholeRates {
         let each = match layout.form {
             Form::ProjectsListed | Form::ProjectsWildcard => {
                 let hashes = if has_hashes { self.snapshot_project_hashes } else { 0.0 };
-                interpolate(&self.snapshot_project, roles)
+                // Beyond what was measured a project takes what it takes there.
+                let most = self.snapshot_project.last().map_or(0.0, |point| point.0);
+                interpolate(&self.snapshot_project, roles.min(most))
                     + interpolate(&self.snapshot_project_versions, bits)
                     + hashes
             }
