@@ -50,16 +50,15 @@ fn rebin(scene: &Scene, to: &str) -> Rebinned {
     rebin_at(&scene.repo(), to, scene.now).expect("they are others")
 }
 
-/// The entries of the newest snapshot: role and version.
+/// The entries of the current snapshot: role and version.
 fn listed(scene: &Scene) -> BTreeMap<String, u64> {
     let files = files_of(&scene.metadata());
-    let newest = files.keys().filter_map(|name| {
-        let version: u64 = name.strip_suffix(".snapshot.json")?.parse().ok()?;
-        Some((version, name))
-    });
-    let (_, newest) = newest.max().expect("a snapshot");
-    let snapshot: serde_json::Value = serde_json::from_slice(&files[newest]).expect("JSON");
-    let meta = snapshot["signed"]["meta"].as_object().expect("entries");
+    let signed = |name: &str| -> serde_json::Value {
+        serde_json::from_slice::<serde_json::Value>(&files[name]).expect("JSON")["signed"].take()
+    };
+    let version = &signed("timestamp.json")["meta"]["snapshot.json"]["version"];
+    let snapshot = signed(&format!("{version}.snapshot.json"));
+    let meta = snapshot["meta"].as_object().expect("entries");
     let entry = |(name, file): (&String, &serde_json::Value)| {
         let role = name.strip_suffix(".json").expect("a file of a role");
         (role.to_owned(), file["version"].as_u64().expect("a version"))

@@ -186,7 +186,7 @@ impl RoleChanges {
 
     /// The prediction of [`RoleChanges::prediction`], and what [`RoleChanges::flatten_old`] for it and [`RoleChanges::flatten_new`] give, if a mirror rebuilds from them exactly what is published.
     ///
-    /// As long as the delegations to the bins stay, the files are not put together to see that, and a target that is listed in both files of a role is hashed and sorted
+    /// The files are not put together to see that, and as long as the delegations to the bins stay, a target that is listed in both files of a role is hashed and sorted
     /// once. The files come back because each is canonical, flattening leaves out nothing but what the outline and hashing give back, and a bin's targets stay in
     /// order. What is left to see is that each role is delegated to and that the snapshot lists these files.
     /// `is_checked` says which files, by role and version, are known to be canonical: these are not looked at once more.
@@ -198,17 +198,11 @@ impl RoleChanges {
     ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
         let other = || BundleError::Damaged("a mirror would rebuild other files");
         let chain = Chain::find(|role| delegations_of(role, published))?;
-        if self.chain_of_old(held)? != chain {
-            let old = self.flatten_old(Prediction::AllBins, held)?;
-            let new = self.flatten_new(published)?;
-            let rebuilt = self.rebuild(&new, held)?;
-            let same = |role: &str, file: &[u8]| published(role).as_deref() == Some(file);
-            let all = rebuilt.roles.iter().all(|(role, _, file)| same(role, file));
-            return (all && same("snapshot", &rebuilt.snapshot))
-                .then_some((Prediction::AllBins, old, new))
-                .ok_or_else(other);
-        }
-        let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
+        let old_chain = self.chain_of_old(held)?;
+        let same_bins = old_chain == chain;
+        let bins = if same_bins { HashSet::new() } else { old_chain.bins_among(self.old_roles()) };
+        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
+        let old: Vec<_> = self.old.iter().filter(wanted).collect();
         let new: Vec<_> = self.new.iter().collect();
         let old = Opened::new(&old, held, is_checked)?;
         let new = Opened::new(&new, published, is_checked)?;
@@ -225,8 +219,14 @@ impl RoleChanges {
         if new_side.snapshot.get("signed").map(|signed| signed.value) != Some(&filled_in) {
             return Err(other());
         }
-        let (old, new) = flatten_both(&old_side, &new_side, &chain);
-        Ok((Prediction::Touched, old, new))
+        if same_bins {
+            let (old, new) = flatten_both(&old_side, &new_side, &chain);
+            return Ok((Prediction::Touched, old, new));
+        }
+        let flat = |side: &Side<'_>, chain| {
+            flatten(side, &Table::new(chain, side.roles.iter().map(|(role, _)| *role)))
+        };
+        Ok((Prediction::AllBins, flat(&old_side, &old_chain), flat(&new_side, &chain)))
     }
 
     fn chain_of_old(&self, held: &Files<'_, '_>) -> Result<Chain, BundleError> {

@@ -40,6 +40,7 @@ struct Clients {
     mirror: usize,
     python: usize,
     rebuilt: u64,
+    kills: bool,
 }
 
 impl Clients {
@@ -56,13 +57,13 @@ impl Clients {
                 .collect();
             let what = format!("{what}, client {place}");
             let deltas = thin.visit(scene, &sought, &what).deltas;
-            assert_only_missing(deltas.fallbacks, &what);
+            assert_few(deltas.fallbacks, self.kills, &what);
             self.rebuilt += deltas.documents;
             *at = step + 1 + choices.below(1 + 4 * place);
         }
         if self.mirror <= step {
             self.mirror = step + 1 + choices.below(5);
-            sync(scene, what);
+            sync(scene, self.kills, what);
         }
         if self.python <= step
             && let Some(peers) = Peers::find()
@@ -77,20 +78,20 @@ impl Clients {
     }
 }
 
-/// What a killed publish left has spent a version of the snapshot, over which no path leads. Nothing else may go wrong.
-fn assert_only_missing(fallbacks: Fallbacks, what: &str) {
-    let Fallbacks { missing, not_asked, .. } = fallbacks;
-    assert_eq!(fallbacks, Fallbacks { missing, not_asked, ..Fallbacks::default() }, "{what}");
-    assert!(missing <= 1, "{what}: {missing}");
+/// What a killed publish left has spent a version of the snapshot, over which no path leads; without that, no delta fails.
+fn assert_few(fallbacks: Fallbacks, kills: bool, what: &str) {
+    let failed = fallbacks.by_reason().into_iter().filter(|(reason, _)| *reason != "not asked for");
+    let failed: u64 = failed.map(|(_, count)| count).sum();
+    assert!(failed <= if kills { 3 } else { 0 }, "{what}: {fallbacks:?}");
 }
 
-fn sync(scene: &Scene, what: &str) {
+fn sync(scene: &Scene, kills: bool, what: &str) {
     let (folder, source) = (scene.dir.path().join("mirror"), scene.repo().join("public"));
     let source = source.to_str().expect("UTF-8");
     let mut mirror = Mirror::open(&folder, source, Limits::default()).expect("a mirror");
     mirror.trust(&files_of(&scene.metadata())["1.root.json"]).expect("a root");
     let synced = mirror.sync(scene.now, &|_| ()).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_only_missing(synced.cost.deltas.fallbacks, what);
+    assert_few(synced.cost.deltas.fallbacks, kills, what);
     let (published, held) =
         (files_of(&scene.metadata()), files_of(&folder.join("public/metadata")));
     let listed = super::listed(scene);
@@ -146,6 +147,15 @@ fn new_files(from: &Path, to: &Path, below: &Path, found: &mut Vec<std::path::Pa
 
 #[test]
 fn every_visit_ends_in_the_published_documents() {
+    check_run(false);
+}
+
+#[test]
+fn every_visit_does_so_though_changes_are_killed() {
+    check_run(true);
+}
+
+fn check_run(kills: bool) {
     let is_long = std::env::var_os("TUFOLD_LONG_RUN").is_some();
     let (publishes, events): (usize, &[(Event, usize)]) = if is_long {
         let all = [
@@ -183,7 +193,7 @@ fn every_visit_ends_in_the_published_documents() {
         Scene::with_paths("bins-succinct:8 versions", &[], &KeyRequest::default(), &paths);
     let names = ["all", "often", "seldom", "rarely"];
     let thin = names.map(|name| (Thin::new(&scene, name), 0)).into_iter().collect();
-    let mut clients = Clients { thin, mirror: 0, python: 0, rebuilt: 0 };
+    let mut clients = Clients { thin, mirror: 0, python: 0, rebuilt: 0, kills };
     let (mut form, mut bins, mut changes) = ("bins-succinct", 8_u64, 0);
     clients.visit(&scene, 0, &mut choices, "made");
     for (step, event) in (1..).zip(steps) {
@@ -219,7 +229,7 @@ fn every_visit_ends_in_the_published_documents() {
             // Another change was killed on its way.
             let other =
                 format!("{form}:{}", if choices.below(2) == 0 { bins * 4 } else { new_bins * 2 });
-            if format!("{form}:{bins}") != other {
+            if kills && format!("{form}:{bins}") != other {
                 kill(&scene, &other, &mut choices);
                 scene.ledger.note(&scene.metadata());
                 assert_readable_of(
