@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 from browser import Browser
+from explorer_page import BUSY
 from report_page import TABLE, Reader, expect
+
+RIGHT, LEFT = "\ue014", "\ue012"
 
 
 def main():
@@ -23,15 +26,24 @@ def main():
         labels = reader.value("[...document.querySelectorAll('label')].map(l => l.textContent)")
         expect(len(labels) == 11 and all(labels), f"the sliders are {labels}")
 
-        def moved(slider, keys):
-            """The headings after some keys, which must change one of them."""
-            before = reader.value(headings)
-            browser.press(f"#{slider}", keys)
-            browser.wait_until(lambda: reader.value(headings) != before, f"{slider}: the answer stays {before}", 120)
-            expect(reader.value(status) == "", f"{slider}: the page says {reader.value(status)!r}")
-            reader.quiet(slider)
-            return reader.value(headings)
+        def settled(what):
+            browser.wait_until(lambda: reader.value(BUSY) == "false", f"{what}: no answer comes", 120)
+            expect(reader.value(status) == "", f"{what}: the page says {reader.value(status)!r}")
 
+        def answer():
+            return reader.value(headings), [browser.run(TABLE, f"#finding-{number}") for number in (1, 2, 3)]
+
+        def moved(slider, keys):
+            """The headings after some keys, which must change a heading or a number of the tables."""
+            before = answer()
+            browser.press(f"#{slider}", keys)
+            settled(slider)
+            after = answer()
+            expect(after != before, f"{slider}: the answer stays {before[0]}")
+            reader.quiet(slider)
+            return after[0]
+
+        settled("the first answer")
         first = reader.value(headings)
         expect("bins-succinct:" in first[0] and "costs least" in first[0], f"no layout is recommended: {first}")
         for number in (1, 2, 3):
@@ -51,8 +63,14 @@ def main():
         # Choices have names, and the chosen form is priced.
         form = "document.querySelector('output[for=form]').textContent"
         expect(reader.value(form) == "best", f"the forms begin at {reader.value(form)}")
-        moved("form", "\ue014\ue014\ue014")
+        moved("form", RIGHT * 3)
         expect(reader.value(form) == "projects-wildcard", f"the third form is {reader.value(form)}")
+        chosen = reader.value(headings)
+        expect("projects-wildcard" in chosen[1], f"the chosen form is not priced: {chosen[1]}")
+        # Every other assumption has a say: clients without deltas, ten times the churn, fewer cold visits, bins signed again
+        # four times as often.
+        for slider, keys in (("deltas", RIGHT), ("churn", RIGHT * 13), ("cold", LEFT * 10), ("resign", LEFT * 8)):
+            moved(slider, keys)
         browser.width(390, True)
         browser.wait_until(lambda: reader.value("document.querySelector('#finding-1 svg').clientWidth") < 390, "the plot stays wide")
         wide = reader.value("document.scrollingElement.scrollWidth")

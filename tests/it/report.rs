@@ -321,10 +321,14 @@ fn model(query: &str) -> String {
     }])
 }
 
+/// The answer to this is held back, once, until something else is asked.
+const HELD: &str = "churn=2";
+
 /// Serves the explorer and its model until it is asked to stop; notes what it was asked.
 fn serve(listener: &TcpListener, asked: &Mutex<Vec<String>>) {
+    let (mut held, mut was_held) = (None, false);
     for stream in listener.incoming() {
-        let mut stream: TcpStream = stream.expect("a connection");
+        let stream: TcpStream = stream.expect("a connection");
         let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
         let Some(Ok(request)) = lines.next() else { continue };
         // The headers are of no interest, but a socket closed before they are read is reset.
@@ -348,7 +352,18 @@ fn serve(listener: &TcpListener, asked: &Mutex<Vec<String>>) {
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
         );
         // A browser may leave before it has read all.
-        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        let send = |mut stream: TcpStream, head: String, body: String| {
+            let _ =
+                stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        };
+        if path.ends_with(HELD) && !was_held {
+            (held, was_held) = (Some((stream, head, body)), true);
+            continue;
+        }
+        send(stream, head, body);
+        if let Some((stream, head, body)) = held.take() {
+            send(stream, head, body);
+        }
         if path == "/stop" {
             return;
         }

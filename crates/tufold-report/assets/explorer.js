@@ -25,39 +25,48 @@ for (const { slider, input } of inputs) {
     input.addEventListener("input", ask);
 }
 
-/** The one request that is under way; when it is back, what changed meanwhile is asked. */
-let asking = false;
+/** The one request that is under way, and whether the values have changed since. */
+let underWay = null;
 let changed = false;
 
-async function ask() {
-    const query = new URLSearchParams();
+/** So long is waited for an answer that nobody wants any more, since the next may not come sooner. */
+const PATIENCE_MS = 400;
+
+/** Asks for the values that are chosen now. What was asked last is drawn last. */
+function ask() {
     for (const { slider, input } of inputs) {
         const value = valueAt(slider, Number(input.value));
-        query.set(slider.name, String(value));
         const text = slider.choices[value] ?? short(value, slider.unit);
         input.setAttribute("aria-valuetext", text);
         input.parentElement.querySelector("output").textContent = text;
     }
-    if (asking) {
+    place.setAttribute("aria-busy", "true");
+    if (!underWay) {
+        send();
+    } else if (!changed) {
         changed = true;
-        return;
+        const { giveUp, since } = underWay;
+        setTimeout(() => giveUp.abort(), Math.max(0, since + PATIENCE_MS - performance.now()));
     }
-    asking = true;
+}
+
+async function send() {
+    changed = false;
+    const giveUp = new AbortController();
+    underWay = { giveUp, since: performance.now() };
+    const query = new URLSearchParams(inputs.map(({ slider, input }) => [slider.name, String(valueAt(slider, Number(input.value)))]));
     try {
-        const reply = await fetch(`${endpoint}?${query}`);
+        const reply = await fetch(`${endpoint}?${query}`, { signal: giveUp.signal });
         const text = await reply.text();
         if (!reply.ok) throw new Error(text || `the server answered ${reply.status}`);
         draw(JSON.parse(text));
         status.textContent = "";
     } catch (error) {
-        status.textContent = `No answer for these values: ${error.message}`;
-    } finally {
-        asking = false;
+        if (!giveUp.signal.aborted) status.textContent = `No answer for these values: ${error.message}`;
     }
-    if (changed) {
-        changed = false;
-        ask();
-    }
+    underWay = null;
+    if (changed) send();
+    else place.setAttribute("aria-busy", "false");
 }
 
 function draw(sections) {
