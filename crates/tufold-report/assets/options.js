@@ -147,7 +147,7 @@ function markSeries(marks, look) {
         [mark.axis === "x" ? "xAxis" : "yAxis"]: mark.at,
         label: {
             formatter: () => mark.label,
-            position: mark.axis === "x" ? "end" : "insideStartTop",
+            position: mark.axis === "x" ? "end" : "insideEndTop",
             rotate: 0,
             color: look.soft,
             fontSize: 12,

@@ -165,16 +165,24 @@ fn ladder_finding(survey: &Survey, names: &[&str]) -> Option<String> {
     let cheapest = at.iter().min_by(|a, b| a.bytes.total_cmp(&b.bytes))?;
     let dearest = at.iter().max_by(|a, b| a.bytes.total_cmp(&b.bytes))?;
     let thrifty = at.iter().min_by(|a, b| a.written_bytes.total_cmp(&b.written_bytes))?;
+    let lavish = at.iter().max_by(|a, b| a.written_bytes.total_cmp(&b.written_bytes))?;
+    let visit = if dearest.bytes < 1.01 * cheapest.bytes {
+        format!("{} with any ladder", Unit::Bytes.short(cheapest.bytes))
+    } else {
+        format!(
+            "{} with {} and {} with {}",
+            Unit::Bytes.short(cheapest.bytes),
+            cheapest.ladder,
+            Unit::Bytes.short(dearest.bytes),
+            dearest.ladder
+        )
+    };
     Some(format!(
-        "{gap} publishes behind, a visit costs {} with {} and {} with {}; {} writes least, {} a publish, {} writes {}",
-        Unit::Bytes.short(cheapest.bytes),
-        cheapest.ladder,
-        Unit::Bytes.short(dearest.bytes),
-        dearest.ladder,
+        "{gap} publishes behind, a visit costs {visit}; {} writes least, {} a publish, {} writes {}",
         thrifty.ladder,
         Unit::Bytes.short(thrifty.written_bytes),
-        cheapest.ladder,
-        Unit::Bytes.short(cheapest.written_bytes)
+        lavish.ladder,
+        Unit::Bytes.short(lavish.written_bytes)
     ))
 }
 

@@ -48,9 +48,9 @@ fn for_client(growth: &Growth, client: &Client, title: &str) -> Option<Section> 
     });
     let mut note = match &client.packages {
         Some(packages) => {
-            format!("The client `{}` resolves {} packages", client.name, packages.value)
+            format!("The client “{}” resolves {} packages", client.name, packages.value)
         }
-        None => format!("The client `{}` holds all metadata", client.name),
+        None => format!("The client “{}” holds all metadata", client.name),
     };
     if let Some(gap) = &client.gap_s {
         note += &format!(" and was here {} ago", Unit::Seconds.short(gap.value as f64));
