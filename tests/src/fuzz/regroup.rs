@@ -1,5 +1,6 @@
 //! Objects that make bins of other bins.
 
+use tufold_meta::cjson::{canonicalize, file_text};
 use tufold_meta::{BinHistory, BinsDelta, BitLength, KeyId, Regroup, Version};
 
 /// Three bytes say from how many bits to how many, and which group; then comes the object, to the first line feed, and a line
@@ -35,10 +36,9 @@ pub fn regroup(data: &[u8]) {
     let sum: usize = old.iter().map(|signed| signed.len()).sum();
     let mut targets = 0;
     for (bin, document) in change.new_bins(group).zip(new) {
-        assert!(
-            document.signed.len() <= sum + 64 && tufold_meta::cjson::is_canonical(&document.signed)
-        );
-        let text = tufold_meta::cjson::file_text(&document.signed);
+        assert!(document.signed.len() <= sum + 64);
+        let text = file_text(&document.signed);
+        assert_eq!(*canonicalize(&text).expect("canonical"), *document.signed);
         let value: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
         let listed = value["targets"].as_object().expect("an object");
         assert!(listed.keys().all(|path| to.bin(path) == bin) && value["version"] == 1_000);
@@ -46,8 +46,7 @@ pub fn regroup(data: &[u8]) {
         assert_eq!(listed.len() as u64, document.targets);
     }
     let listed = |signed: &&[u8]| -> u64 {
-        let value: serde_json::Value =
-            serde_json::from_slice(&tufold_meta::cjson::file_text(signed)).expect("JSON");
+        let value: serde_json::Value = serde_json::from_slice(&file_text(signed)).expect("JSON");
         value["targets"].as_object().map_or(0, |targets| targets.len() as u64)
     };
     assert_eq!(targets, old.iter().map(listed).sum::<u64>());
