@@ -137,7 +137,7 @@ fn a_doubling_costs_one_object_for_each_held_bin() {
         assert_eq!(visited.whole_bins(), [""; 0], "{what}");
         assert_eq!(visited.deltas.fallbacks, Fallbacks::default());
         objects.extend(visited.below("deltas/bins/").into_iter().map(str::to_owned));
-        assert_eq!(objects.len() as u32, *count, "{what}");
+        assert_eq!(objects.len() as u64, u64::from(*count), "{what}");
         let names: Vec<&str> = objects.iter().map(String::as_str).collect();
         let bytes = object_bytes(&scene, &names);
         assert!(bytes <= 168 * u64::from(*count), "{what}: {bytes} B");
