@@ -297,15 +297,18 @@ fn a_bad_object_costs_whole_bins() {
         let mut sorted = whole.clone();
         sorted.sort_unstable();
         assert!(!sorted.is_empty(), "{what}");
-        // What is wrong with one envelope is wrong with one half.
-        assert!(sorted.iter().all(|name| names.iter().any(|other| other == name)), "{what}");
         let failed = visited.deltas.fallbacks.by_reason();
         let failed: Vec<_> = failed.into_iter().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(
-            failed.iter().map(|(_, count)| count).sum::<u64>(),
-            whole.len() as u64,
-            "{what}: {failed:?}"
-        );
+        let is_spoilt = |name: &&str| names.iter().any(|other| other == name);
+        if what == "missing" {
+            // After one that is missing a visit asks for no more, so that others may come whole as well.
+            assert_eq!(sorted.iter().copied().filter(|name| is_spoilt(name)).count(), 2, "{what}");
+        } else {
+            // What is wrong with one envelope is wrong with one half.
+            assert!(sorted.iter().all(is_spoilt), "{what}");
+            let count = failed.iter().map(|(_, count)| count).sum::<u64>();
+            assert_eq!(count, whole.len() as u64, "{what}: {failed:?}");
+        }
         reasons.extend(failed.into_iter().map(|(reason, _)| reason));
     }
     let expected = ["missing", "damaged", "of another base", "too long", "refused"];
