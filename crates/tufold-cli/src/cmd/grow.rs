@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::builder::ArgPredicate;
 use tufold_growth::{
     Event, Grid, Growth, LayoutSpec, Provenance, RATES_STEPS, Rates, ReplayOptions, Row, Run,
     Scenario, Work, grow, grow_lists, measure_rates, picture, report, scenario_names, survey,
@@ -46,14 +45,14 @@ pub(crate) struct Args {
     #[arg(long)]
     study: bool,
     /// How often the index doubles after the smallest size
-    #[arg(long, value_name = "K", default_value = "12", default_value_if("study", ArgPredicate::IsPresent, "16"), value_parser = clap::value_parser!(u32).range(..=40))]
+    #[arg(long, value_name = "K", default_value = "12", default_value_if("study", "true", "16"), value_parser = clap::value_parser!(u32).range(..=40))]
     doublings: u32,
     /// Targets of the smallest index
     #[arg(
         long,
         value_name = "N",
         default_value = "8000",
-        default_value_if("study", ArgPredicate::IsPresent, "62500")
+        default_value_if("study", "true", "62500")
     )]
     from: u64,
     /// The layouts, as `FORM[:BINS][/SNAPSHOT]`: flat, projects-listed, projects-wildcard, bins-prefixes or bins-succinct; a
@@ -63,7 +62,7 @@ pub(crate) struct Args {
         value_name = "LAYOUTS",
         value_delimiter = ',',
         default_value = "bins-succinct:auto,bins-prefixes:1024,bins-succinct:1024/hashes,bins-succinct:1024/merkle,projects-wildcard",
-        default_value_if("study", ArgPredicate::IsPresent, STUDY_LAYOUTS)
+        default_value_if("study", "true", STUDY_LAYOUTS)
     )]
     layouts: Vec<LayoutSpec>,
     /// The largest index that is replayed; 0 only predicts
@@ -71,7 +70,7 @@ pub(crate) struct Args {
         long,
         value_name = "N",
         default_value = "16000",
-        default_value_if("study", ArgPredicate::IsPresent, "8000000")
+        default_value_if("study", "true", "8000000")
     )]
     replay_to: u64,
     /// Which deltas are kept: pow2:N, climb:N, chain:N, direct:N or tiered:N
@@ -332,4 +331,33 @@ fn write_row(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
         short(publisher.delta_bytes),
         publisher.roles
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Args;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn only_the_study_has_its_sizes() {
+        for (words, sizes) in [
+            (&["grow"][..], (8_000, 12, 16_000, 5)),
+            (&["grow", "--study"], (62_500, 16, 8_000_000, 5)),
+            (
+                &["grow", "--study", "--from", "1000", "--layouts", "flat"],
+                (1_000, 16, 8_000_000, 1),
+            ),
+        ] {
+            let Args { from, doublings, replay_to, layouts, .. } =
+                Command::try_parse_from(words).unwrap().args;
+            assert_eq!((from, doublings, replay_to, layouts.len()), sizes, "{words:?}");
+        }
+    }
 }
