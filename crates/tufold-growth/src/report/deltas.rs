@@ -196,19 +196,31 @@ struct Visit {
 /// How many targets the visitor of the record looks up.
 const LOOKED_UP: &str = "100";
 
+/// The visit of `client` in the record `tsv`, whose first line that is no comment names the columns.
+fn recorded_visit(tsv: &str, client: &str, name: &'static str) -> Option<Visit> {
+    let mut lines = tsv.lines().filter(|line| !line.starts_with('#'));
+    let head: Vec<&str> = lines.next()?.split('\t').collect();
+    let column = |name: &str| head.iter().position(|column| *column == name);
+    let wanted = [
+        (column("form")?, "bins-succinct"),
+        (column("targets")?, LOOKED_UP),
+        (column("visit")?, "changed"),
+        (column("client")?, client),
+    ];
+    let (bytes, cpu_ms) = (column("bytes")?, column("cpu_ms")?);
+    let mut rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+    let row = rows.find(|cells| wanted.iter().all(|(at, text)| cells.get(*at) == Some(text)))?;
+    let number = |at: usize| row.get(at)?.parse::<f64>().ok();
+    Some(Visit { name, bytes: number(bytes)?, cpu_s: number(cpu_ms)? / 1e3 })
+}
+
 /// Time until a client is current, over the bandwidth.
 pub(super) fn break_even() -> Result<Section, Error> {
     let visit = |client: &'static str, name: &'static str| {
-        let row = VISITS.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|cells| {
-            cells.first() == Some(&"bins-succinct")
-                && cells.get(1..4) == Some(&[LOOKED_UP, "changed", client])
-        });
-        let number = |at: usize| row.as_ref()?.get(at)?.parse::<f64>().ok();
-        let (bytes, cpu_ms) = number(4).zip(number(7)).ok_or_else(|| Error::Form {
+        recorded_visit(VISITS, client, name).ok_or_else(|| Error::Form {
             file: "benches/record/visits.tsv".to_owned(),
             problem: format!("no changed visit of {client} for {LOOKED_UP} targets"),
-        })?;
-        Ok::<_, Error>(Visit { name, bytes, cpu_s: cpu_ms / 1e3 })
+        })
     };
     let visits = [
         visit("python-tuf", "python-tuf, whole files")?,
@@ -260,4 +272,26 @@ pub(super) fn break_even() -> Result<Section, Error> {
         "The time on a line is bytes by bandwidth plus CPU time, without round trips.".to_owned(),
     ];
     Ok(section("Break-even bandwidth", finding, plot, notes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VISITS, break_even, recorded_visit};
+
+    #[test]
+    fn a_visit_is_read_by_the_names_of_the_columns() {
+        let tsv = "# how\nclient\tform\ttargets\tvisit\tmore\tcpu_ms\tbytes\n\
+            tufold\tbins-succinct\t1\tchanged\t\t5\t10\n\
+            tufold\tbins-succinct\t100\tchanged\t\t7.5\t2000\n";
+        let visit = recorded_visit(tsv, "tufold", "ours").unwrap();
+        assert_eq!((visit.name, visit.bytes, visit.cpu_s), ("ours", 2000.0, 0.0075));
+        assert!(recorded_visit(tsv, "python-tuf", "theirs").is_none());
+        assert!(recorded_visit(&tsv.replace("cpu_ms", "cpu"), "tufold", "ours").is_none());
+    }
+
+    #[test]
+    fn the_record_has_every_visit_that_is_shown() {
+        break_even().unwrap();
+        assert!(recorded_visit(VISITS, "tufold", "").unwrap().cpu_s < 1.0);
+    }
 }
