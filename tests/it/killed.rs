@@ -12,7 +12,7 @@ use tufold_meta::Time;
 use tufold_repo::check::{Strictness, check};
 use tufold_repo::targets::{Source, read_changes};
 use tufold_repo::{Input, Publisher, Repository};
-use tufold_tests::{Ledger, Visitor, after, files_of, scratch, tufold_binary};
+use tufold_tests::{Ledger, Visitor, after, copy_folder, files_of, scratch, tufold_binary};
 
 use crate::component;
 
@@ -202,19 +202,6 @@ fn draw(points: &[Point], count: usize) -> Vec<Point> {
         drawn.insert(left.swap_remove(at));
     }
     drawn.into_iter().map(|at| points[at].clone()).collect()
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let place = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &place);
-        } else {
-            fs::copy(entry.path(), place).expect("a copy");
-        }
-    }
 }
 
 const LAYOUTS: [&str; 2] = [

@@ -12,7 +12,8 @@ use tufold_repo::settings::{Lifetime, Lifetimes, Settings};
 use tufold_repo::{KeyRequest, NewRepository, Place, Pruner, Publisher, Repository};
 use tufold_sync::{Client, Limits};
 use tufold_tests::{
-    Ledger, LossyStore, after, changes, files_of, layout, list, project_dir, put, scratch,
+    Ledger, LossyStore, after, changes, copy_folder, files_of, layout, list, project_dir, put,
+    scratch,
 };
 
 const LAYOUTS: [&str; 2] = ["bins-succinct:4 versions", "bins-prefixes:4 hashes"];
@@ -159,19 +160,6 @@ fn visit(public: &Path, folder: &Path, now: Time) {
     let mut visit = client.visit(now).expect("a visit");
     let found = visit.find(&paths).expect("a search");
     assert!(found.iter().all(|found| found.listed.is_some()));
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let place = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &place);
-        } else {
-            fs::copy(entry.path(), place).expect("a copy");
-        }
-    }
 }
 
 /// On one thread, so that a seed means the same every time.

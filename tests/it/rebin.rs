@@ -14,10 +14,9 @@ use tufold_repo::layout::Delegation;
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{KeyRequest, Pruner, Publisher, Rebinned, Rebinner, Repository};
 use tufold_sync::{Client, Fallbacks, Limits, Mirror};
-use tufold_tests::{Ledger, files_of, scratch, tufold_binary};
+use tufold_tests::{Ledger, copy_folder, files_of, scratch, tufold_binary};
 
 use crate::interop::{Peer, Peers};
-use crate::rotate::stops::copy_folder;
 use crate::rotate::{Scene, assert_readable_of, request};
 
 /// Enough for every bin of 32 to list one, and of the shapes that make projects.

@@ -7,12 +7,11 @@ use std::path::Path;
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{KeyRequest, Pruner};
 use tufold_sync::{Fallbacks, Limits, Mirror};
-use tufold_tests::files_of;
+use tufold_tests::{copy_folder, files_of};
 
 use super::thin::Thin;
 use super::{rebin, rebin_at};
 use crate::interop::{Peer, Peers};
-use crate::rotate::stops::copy_folder;
 use crate::rotate::{Scene, assert_readable_of, request};
 
 /// A multiplicative generator: the same choices every time.

@@ -8,7 +8,7 @@ use tufold_meta::BitLength;
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{KeyRequest, Pruner};
 use tufold_sync::{Client, DeltaUse, Fallbacks, Limits};
-use tufold_tests::{Server, files_of};
+use tufold_tests::{Server, copy_folder, files_of};
 
 use super::{delegation, rebin};
 use crate::rotate::{Scene, request};
@@ -290,7 +290,7 @@ fn a_bad_object_costs_whole_bins() {
             None => fs::remove_file(folder.join("bins-1")).expect("a file"),
         }
         let copy = Thin::new(&scene, &what);
-        crate::rotate::stops::copy_folder(&thin.cache, &copy.cache);
+        copy_folder(&thin.cache, &copy.cache);
         let visited = copy.visit(&scene, &paths, &what);
         let whole: Vec<&str> = visited.whole_bins();
         let names = [2, 3].map(|bin| format!("{first}.bins-{bin}.json"));

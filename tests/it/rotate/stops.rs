@@ -1,28 +1,14 @@
 //! A rotation that is stopped between two files, or killed anywhere.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{RotationStep, Rotator};
-use tufold_tests::{Ledger, files_of, scratch};
+use tufold_tests::{Ledger, copy_folder, files_of, scratch};
 
 use super::{Scene, assert_readable, request};
 use crate::interrupted::run_and_kill_or_wait;
-
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let place = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_folder(&entry.path(), &place);
-        } else {
-            fs::copy(entry.path(), place).expect("a copy");
-        }
-    }
-}
 
 /// Each step with each prefix of the files that it makes, the last of them whole or cut off.
 #[test]
