@@ -1,5 +1,7 @@
 //! Mixing of predictions in the logistic domain, in integers.
 
+use wide::{i16x8, i32x8};
+
 /// Positions in the logistic domain are ln(p / (1 - p)) x 256, between these.
 const END: i32 = 2_047;
 
@@ -111,40 +113,51 @@ pub(super) const MEANING: [i16; 256] = {
 
 /// Positions to be weighed, the rest being zeros.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Inputs(pub(super) [i16; 16]);
+pub(super) struct Inputs([i16x8; 2]);
+
+impl Inputs {
+    #[inline]
+    pub(super) fn new(positions: [i16; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = positions;
+        Self([i16x8::new([a, b, c, d, e, f, g, h]), i16x8::new(rest)])
+    }
+}
 
 /// Weighs positions; one set of weights for each context.
 #[derive(Debug)]
 pub(super) struct Mixer {
     /// Of 16,384.
-    weights: Vec<[i16; 16]>,
+    weights: Vec<[i16x8; 2]>,
     rates: Vec<i32>,
 }
 
 impl Mixer {
     pub(super) fn new(contexts: usize) -> Self {
-        Self { weights: vec![[FIRST_WEIGHT; 16]; contexts], rates: vec![FIRST_RATE; contexts] }
+        let first = [i16x8::splat(FIRST_WEIGHT); 2];
+        Self { weights: vec![first; contexts], rates: vec![FIRST_RATE; contexts] }
     }
 
     #[inline]
     pub(super) fn position(&self, context: usize, inputs: &Inputs) -> i32 {
-        let mut sum = 0_i32;
-        for (x, w) in inputs.0.iter().zip(&self.weights[context]) {
-            sum += i32::from(*x) * i32::from(*w);
-        }
-        (sum >> 14).clamp(-END, END)
+        let [left, right] = self.weights[context];
+        let sums = inputs.0[0].dot(left) + inputs.0[1].dot(right);
+        (sums.reduce_add() >> 14).clamp(-END, END)
     }
 
-    /// Moves the weights by how wrong `probability` (of one, in 65,536) was.
+    /// Moves the weights by how wrong `probability` (of one, in 65,536) was: each by input * error / 2^13, rounded.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a step stays below 12,000")]
+    #[expect(clippy::cast_possible_truncation, reason = "half an error stays below 24,001")]
     pub(super) fn learn(&mut self, context: usize, inputs: &Inputs, probability: u32, bit: bool) {
         let rate = &mut self.rates[context];
         let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 11;
         *rate = (*rate - (*rate >> 7)).max(LAST_RATE);
-        for (x, w) in inputs.0.iter().zip(&mut self.weights[context]) {
-            let step = (i32::from(*x) * error + (1 << 12)) >> 13;
-            *w = w.saturating_add(step as i16);
+        // An error has 17 bits, and vectors multiply 16.
+        let half = i16x8::splat((error >> 1) as i16);
+        let odd = i16x8::splat(-((error & 1) as i16));
+        for (x, w) in inputs.0.into_iter().zip(&mut self.weights[context]) {
+            let product = (x.widening_mul(half) << 1) + i32x8::from_i16x8(x & odd);
+            let step = (product + i32x8::splat(1 << 12)) >> 13;
+            *w = w.saturating_add(i16x8::from_i32x8_saturate(step));
         }
     }
 }

@@ -293,9 +293,9 @@ impl Model {
             // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
             let depth = 3 - (shift & 3);
             let place = (1 << depth | node & ((1 << depth) - 1)) as usize;
-            let mut inputs = Inputs::default();
+            let mut inputs = [0; 16];
             for i in 0..HASHED {
-                inputs.0[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
+                inputs[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
             }
             let mut used = [0; MATCHES];
             for (i, guess) in guesses.iter().enumerate() {
@@ -305,10 +305,11 @@ impl Model {
                     let bit = expected >> shift & 1;
                     let index = (i << 6 | trust) << 1 | bit as usize;
                     used[i] = index + 1;
-                    inputs.0[HASHED + i] = stretch(self.matches[index].probability());
+                    inputs[HASHED + i] = stretch(self.matches[index].probability());
                 }
             }
-            inputs.0[BIAS] = 256;
+            inputs[BIAS] = 256;
+            let inputs = Inputs::new(inputs);
             let set = trust_set << 7 | node as usize & 127;
             let probability = squash(self.mixer.position(set, &inputs));
             let ones = probability.clamp(8, 65_528);
