@@ -2,7 +2,7 @@
 //! each ends with the exact error, and the client trusts on disk what it trusted before and what was
 //! accepted on the way, nothing else. Deltas change nothing of it, whoever serves them.
 
-mod delta_server;
+pub(crate) mod delta_server;
 mod scene;
 mod table;
 

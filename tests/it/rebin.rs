@@ -1,6 +1,7 @@
 //! The bins change while clients keep running: each of them follows, whatever it holds and wherever the change stops.
 
 mod auto;
+mod hostile;
 mod long_run;
 mod thin;
 
@@ -110,6 +111,37 @@ fn clients_follow_every_change_of_prefix_bins() {
     let scene = check_changes("bins-prefixes:4 hashes", &peers, &changes);
     // Their delegation is the bins role's affair, so no offline key signs.
     assert_eq!(listed(&scene)["targets"], 1);
+}
+
+#[test]
+fn offline_targets_keys_are_asked_for_before_anything_is_written() {
+    let (succinct, prefixes) =
+        (scene("bins-succinct:4 versions", &[]), scene("bins-prefixes:4 versions", &[]));
+    for (scene, to, is_refused) in
+        [(&succinct, "bins-succinct:8", true), (&prefixes, "bins-prefixes:8", false)]
+    {
+        let keys = scene.repo().join("private/keys");
+        for entry in fs::read_dir(&keys).expect("keys") {
+            let file = entry.expect("a key").path();
+            let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+            if name.starts_with("targets-") {
+                fs::remove_file(file).expect("the key is offline");
+            }
+        }
+        let before = files_of(&scene.repo().join("private"));
+        let rebinner = Rebinner::of(Repository::open(&scene.repo()).expect("a repository"));
+        let rebinner = rebinner.expect("no other");
+        let plan = rebinner.plan(delegation(to), None, scene.now, &|_| ());
+        match plan {
+            Err(error) => {
+                assert!(is_refused, "{to}: {error}");
+                let said = error.to_string();
+                assert!(said.contains("bring them for this one command"), "{said}");
+            }
+            Ok(plan) => assert!(!is_refused && plan.is_some(), "{to}"),
+        }
+        assert_eq!(files_of(&scene.repo().join("private")), before, "{to}");
+    }
 }
 
 #[test]

@@ -13,10 +13,13 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cjson::{self, CanonicalObject, CanonicalText, Entry, unescape};
 use crate::names::TOP_LEVEL_ROLES;
-use crate::predict::{Listed, Prediction, canonical, fill_in, listed};
-use crate::{Delegations, Version, varint};
+use crate::predict::{
+    Listed, Prediction, Tally, Written, canonical, fill_in, fill_in_written, listed,
+};
+use crate::{Delegations, Digest, Version, varint};
 
 mod flatten;
+mod sort;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -165,13 +168,14 @@ impl RoleChanges {
         }
         let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
         let roles: Vec<_> = self.old.iter().filter(wanted).collect();
-        flatten_roles(&roles, &chain, held)
+        flatten_roles(&roles, &chain, held, &|_, _| false, |_, _| (), |_, _| Ok(()))
     }
 
     /// The document that the bundle's second delta ends in.
     pub fn flatten_new(&self, published: &Files<'_, '_>) -> Result<Vec<u8>, BundleError> {
         let chain = Chain::find(|role| delegations_of(role, published))?;
-        flatten_roles(&self.new.iter().collect::<Vec<_>>(), &chain, published)
+        let roles: Vec<_> = self.new.iter().collect();
+        flatten_roles(&roles, &chain, published, &|_, _| false, |_, _| (), |_, _| Ok(()))
     }
 
     /// Which prediction a bundle of this step starts from: where the bins are others than before, every target moves, and all old bins are needed.
@@ -196,19 +200,20 @@ impl RoleChanges {
         published: &Files<'_, '_>,
         is_checked: &dyn Fn(&str, u64) -> bool,
     ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
-        let other = || BundleError::Damaged("a mirror would rebuild other files");
         let chain = Chain::find(|role| delegations_of(role, published))?;
         let old_chain = self.chain_of_old(held)?;
-        let same_bins = old_chain == chain;
-        let bins = if same_bins { HashSet::new() } else { old_chain.bins_among(self.old_roles()) };
-        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
-        let old: Vec<_> = self.old.iter().filter(wanted).collect();
+        if old_chain != chain {
+            return self.flatten_regrouped(held, published, is_checked, (&old_chain, &chain));
+        }
+        let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
         let new: Vec<_> = self.new.iter().collect();
         let old = Opened::new(&old, held, is_checked)?;
         let new = Opened::new(&new, published, is_checked)?;
         let (old_side, new_side) = (old.side()?, new.side()?);
-        let documents = new_side.roles.iter().map(|(role, document)| (*role, document));
-        self.check_delegated(documents, &chain, held)?;
+        self.check_delegated(&chain, held, || {
+            let documents = new_side.roles.iter().map(|(role, document)| (*role, document));
+            all_delegations(documents)
+        })?;
         let mut files = HashMap::new();
         for role in &self.new {
             let version = Version::new(role.version);
@@ -217,16 +222,48 @@ impl RoleChanges {
         let file = |role: &str| files.get(role).map(|(file, version)| (*version, &**file));
         let filled_in = fill_in(&self.outline, file)?;
         if new_side.snapshot.get("signed").map(|signed| signed.value) != Some(&filled_in) {
-            return Err(other());
+            return Err(BundleError::Damaged(OTHER_FILES));
         }
-        if same_bins {
-            let (old, new) = flatten_both(&old_side, &new_side, &chain);
-            return Ok((Prediction::Touched, old, new));
-        }
-        let flat = |side: &Side<'_>, chain| {
-            flatten(side, &Table::new(chain, side.roles.iter().map(|(role, _)| *role)))
+        let (old, new) = flatten_both(&old_side, &new_side, &chain);
+        Ok((Prediction::Touched, old, new))
+    }
+
+    /// [`RoleChanges::flatten_both`] for bins that are others than before: then a side is the whole repository, and of
+    /// its files one is held at a time.
+    fn flatten_regrouped(
+        &self,
+        held: &Files<'_, '_>,
+        published: &Files<'_, '_>,
+        is_checked: &dyn Fn(&str, u64) -> bool,
+        (old_chain, chain): (&Chain, &Chain),
+    ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
+        let bins = old_chain.bins_among(self.old_roles());
+        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
+        let old: Vec<_> = self.old.iter().filter(wanted).collect();
+        let before = flatten_roles(&old, old_chain, held, is_checked, |_, _| (), |_, _| Ok(()))?;
+
+        let snapshot = file_of("snapshot", published)?;
+        let signed = snapshot.object().and_then(|file| file.get("signed"));
+        let signed = signed.ok_or_else(|| BundleError::NotCanonical("snapshot".to_owned()))?.value;
+        let has_hashes = Tally::of(signed).is_some_and(|tally| tally.has_hashes);
+        let (mut written, mut delegating) = (HashMap::new(), Vec::new());
+        let new: Vec<_> = self.new.iter().collect();
+        let measure = |role: &Role, file: &[u8]| {
+            let Some(version) = Version::new(role.version) else { return };
+            let sha256 = has_hashes.then(|| Digest::of(file));
+            written
+                .insert(role.name.clone(), Written { version, length: file.len() as u64, sha256 });
         };
-        Ok((Prediction::AllBins, flat(&old_side, &old_chain), flat(&new_side, &chain)))
+        let after =
+            flatten_roles(&new, chain, published, is_checked, measure, |role, document| {
+                delegating.extend(document.delegations(&role.name)?);
+                Ok(())
+            })?;
+        self.check_delegated(chain, held, || Ok(delegating))?;
+        if signed != fill_in_written(&self.outline, |role| written.get(role))? {
+            return Err(BundleError::Damaged(OTHER_FILES));
+        }
+        Ok((Prediction::AllBins, before, after))
     }
 
     fn chain_of_old(&self, held: &Files<'_, '_>) -> Result<Chain, BundleError> {
@@ -257,7 +294,7 @@ impl RoleChanges {
             None => delegations_of(role, held),
         })?;
         let named = self.new_roles().zip(&documents);
-        self.check_delegated(named, &chain, held)?;
+        self.check_delegated(&chain, held, || all_delegations(named))?;
 
         let table = Table::new(&chain, self.new_roles());
         let mut lists: Vec<Vec<Entry<'_>>> = vec![Vec::new(); documents.len()];
@@ -310,11 +347,11 @@ impl RoleChanges {
     }
 
     /// Each new role must have been there before or be delegated now.
-    fn check_delegated<'d>(
+    fn check_delegated(
         &self,
-        documents: impl Iterator<Item = (&'d str, &'d Document<'d>)>,
         chain: &Chain,
         held: &Files<'_, '_>,
+        delegations_of_new: impl FnOnce() -> Result<Vec<Delegations>, BundleError>,
     ) -> Result<(), BundleError> {
         let before: HashSet<&str> = self.old_roles().collect();
         let mut unknown: HashSet<&str> = self.new_roles().collect();
@@ -325,10 +362,7 @@ impl RoleChanges {
         if unknown.is_empty() {
             return Ok(());
         }
-        let mut delegating = Vec::new();
-        for (role, document) in documents {
-            delegating.extend(document.delegations(role)?);
-        }
+        let mut delegating = delegations_of_new()?;
         if !self.new_roles().any(|role| role == "targets") {
             delegating.extend(delegations_of("targets", held)?);
         }
@@ -341,6 +375,8 @@ impl RoleChanges {
         first.map_or(Ok(()), |role| Err(BundleError::NotDelegated(role.to_owned())))
     }
 }
+
+const OTHER_FILES: &str = "a mirror would rebuild other files";
 
 fn is_top_level(role: &str) -> bool {
     TOP_LEVEL_ROLES.contains(&role)
@@ -365,14 +401,64 @@ fn delegations_of(role: &str, files: &Files<'_, '_>) -> Result<Option<Delegation
     document.ok_or_else(not_canonical)?.delegations(role)
 }
 
+fn all_delegations<'d>(
+    documents: impl Iterator<Item = (&'d str, &'d Document<'d>)>,
+) -> Result<Vec<Delegations>, BundleError> {
+    let of = |(role, document): (&str, &Document<'_>)| document.delegations(role).transpose();
+    documents.filter_map(of).collect()
+}
+
+/// Flattens roles whose files are read one after another. `measure` gets each file, `seen` what it says.
 fn flatten_roles(
     roles: &[&Role],
     chain: &Chain,
     files: &Files<'_, '_>,
+    is_checked: &dyn Fn(&str, u64) -> bool,
+    mut measure: impl FnMut(&Role, &[u8]),
+    mut seen: impl FnMut(&Role, &Document<'_>) -> Result<(), BundleError>,
 ) -> Result<Vec<u8>, BundleError> {
-    let opened = Opened::new(roles, files, &|_, _| false)?;
-    let table = Table::new(chain, roles.iter().map(|role| role.name.as_str()));
-    Ok(flatten(&opened.side()?, &table))
+    let snapshot = file_of("snapshot", files)?;
+    let not_canonical = || BundleError::NotCanonical("snapshot".to_owned());
+    let snapshot = snapshot.object().ok_or_else(not_canonical)?;
+    let names: Vec<&str> = roles.iter().map(|role| role.name.as_str()).collect();
+    let table = Table::new(chain, names.iter().copied());
+    let file = |place: usize| {
+        let role = roles[place];
+        let file = files(&role.name);
+        if let Some(file) = &file {
+            measure(role, file);
+        }
+        role.text(file, is_checked)
+    };
+    let seen = |place: usize, document: &Document<'_>| {
+        roles[place].check_version(document)?;
+        seen(roles[place], document)
+    };
+    flatten(snapshot, &names, &table, file, seen)
+}
+
+impl Role {
+    /// The text of its file, which is checked unless it was before.
+    fn text<'a>(
+        &self,
+        file: Option<Cow<'a, [u8]>>,
+        is_checked: &dyn Fn(&str, u64) -> bool,
+    ) -> Result<CanonicalText<'a>, BundleError> {
+        match file {
+            Some(file) if is_checked(&self.name, self.version) => {
+                Ok(CanonicalText::checked_before(file))
+            }
+            file => canonical_text(&self.name, file),
+        }
+    }
+
+    fn check_version(&self, document: &Document<'_>) -> Result<(), BundleError> {
+        let found = document.version.unwrap_or(0);
+        if found == self.version {
+            return Ok(());
+        }
+        Err(BundleError::Version { role: self.name.clone(), listed: self.version, found })
+    }
 }
 
 /// The files of some roles and of their snapshot.
@@ -389,12 +475,7 @@ impl<'r, 'a> Opened<'r, 'a> {
         is_checked: &dyn Fn(&str, u64) -> bool,
     ) -> Result<Self, BundleError> {
         let snapshot = file_of("snapshot", files)?;
-        let text = |role: &&Role| match files(&role.name) {
-            Some(file) if is_checked(&role.name, role.version) => {
-                Ok(CanonicalText::checked_before(file))
-            }
-            file => canonical_text(&role.name, file),
-        };
+        let text = |role: &&Role| role.text(files(&role.name), is_checked);
         let texts = roles.iter().map(text).collect::<Result<_, _>>()?;
         Ok(Self { roles, snapshot, texts })
     }
@@ -404,11 +485,7 @@ impl<'r, 'a> Opened<'r, 'a> {
         for (role, text) in self.roles.iter().zip(&self.texts) {
             let document = text.object().and_then(Document::whole);
             let document = document.ok_or_else(|| BundleError::NotCanonical(role.name.clone()))?;
-            let found = document.version.unwrap_or(0);
-            if found != role.version {
-                let (role, listed) = (role.name.clone(), role.version);
-                return Err(BundleError::Version { role, listed, found });
-            }
+            role.check_version(&document)?;
             documents.push((role.name.as_str(), document));
         }
         let not_canonical = || BundleError::NotCanonical("snapshot".to_owned());

@@ -56,7 +56,7 @@ pub use path::{PathError, TargetPath};
 pub use predict::{
     Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
 };
-pub use regroup::{BinsDelta, NewBin, Regroup};
+pub use regroup::{BinsDelta, BinsOutline, NewBin, Regroup};
 pub use renewal::Renewal;
 pub use roles::{
     Role, RoleKeys, Root, SPEC_VERSION, Snapshot, Targets, TargetsWriter, Timestamp, write_targets,

@@ -134,6 +134,27 @@ pub fn fill_in<'f>(
     })
 }
 
+/// What a snapshot says of a file that is no longer at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    pub(crate) version: Version,
+    pub(crate) length: u64,
+    /// Where the snapshot lists hashes.
+    pub(crate) sha256: Option<Digest>,
+}
+
+/// As [`fill_in`], from what is known of the files.
+pub(crate) fn fill_in_written<'w>(
+    snapshot: &[u8],
+    written: impl Fn(&str) -> Option<&'w Written>,
+) -> Result<Vec<u8>, BundleError> {
+    rewrite(snapshot, |entry| {
+        let &Written { version, length, sha256 } = written(entry.role.as_deref()?)?;
+        let sha256 = sha256.map_or(Sha256::Text(""), Sha256::Is);
+        Some(Fill { version: version.get(), length, sha256 })
+    })
+}
+
 /// The new snapshot before its changed roles are filled in: their length and SHA-256 are those of
 /// the old snapshot, or else 0 and nothing. [`fill_in`] undoes it.
 pub fn outline(old: &[u8], new: &[u8]) -> Result<Vec<u8>, BundleError> {
@@ -164,6 +185,8 @@ struct Fill<'a> {
 enum Sha256<'a> {
     /// That of this file, which only an entry with hashes needs.
     Of(&'a [u8]),
+    /// It is known.
+    Is(Digest),
     /// What stands between the quotes.
     Text(&'a str),
 }
@@ -208,6 +231,7 @@ fn write_filled(file: CanonicalObject<'_>, fill: &Fill<'_>, out: &mut Vec<u8>) {
                         value.push(b'"');
                         match fill.sha256 {
                             Sha256::Of(file) => value.extend_from_slice(&Digest::of(file).to_hex()),
+                            Sha256::Is(digest) => value.extend_from_slice(&digest.to_hex()),
                             Sha256::Text(text) => value.extend_from_slice(text.as_bytes()),
                         }
                         value.push(b'"');

@@ -265,5 +265,50 @@ impl BinsDelta {
     }
 }
 
+/// What such an object says to somebody who knows neither the change nor the keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BinsOutline {
+    /// How many versions each old bin lies behind the first version of the new ones.
+    pub ages: Vec<u64>,
+    /// When the new bins expire.
+    pub expires: Time,
+    /// How many new bins there are.
+    pub new_bins: u64,
+    /// How many signatures they have in all.
+    pub signatures: u64,
+    /// What these take.
+    pub signature_bytes: u64,
+}
+
+impl BinsOutline {
+    /// Reads an object of one old bin and several new ones or the other way round; `None` if it is none.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        // The signatures end with the object for hardly any count but the right one.
+        let powers = || (0..=MAX_BINS.ilog2()).map(|bits| 1_usize << bits);
+        let splits = powers().map(|new| (1, new));
+        let merges = powers().map(|old| (old, 1));
+        splits.chain(merges).find_map(|(old, new)| Self::read(bytes, old, new))
+    }
+
+    fn read(mut bytes: &[u8], old: usize, new: usize) -> Option<Self> {
+        if varint::take(&mut bytes)? != FORM {
+            return None;
+        }
+        let age = |bytes: &mut &[u8]| varint::take(bytes).filter(|age| *age > 0);
+        let ages = (0..old).map(|_| age(&mut bytes)).collect::<Option<_>>()?;
+        let expires = i64::try_from(varint::take(&mut bytes)?).ok()?;
+        let expires = Time::from_unix_seconds(expires)?;
+        bytes = bytes.get(BinsDelta::CHECK_LEN_BYTES..)?;
+        let signature_bytes = bytes.len() as u64;
+        let mut signatures = 0;
+        for _ in 0..new {
+            signatures += Envelope::skip(&mut bytes).ok()??;
+        }
+        let new_bins = new as u64;
+        let outline = Self { ages, expires, new_bins, signatures, signature_bytes };
+        bytes.is_empty().then_some(outline)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,7 @@
 //! from `public/` or, once that was pruned, from `private/bases/`. An old version that is nowhere costs the edge and no
 //! more: a client then fetches the full file.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -13,13 +12,15 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, MetaFile, Prediction, RoleChanges,
-    Signed, Snapshot, Version, outline,
+    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, Prediction, RoleChanges, Signed,
+    Snapshot, Version, listed_versions, outline,
 };
 use tufold_store::{Created, Store};
 
 use crate::bases::Bases;
+use crate::bundle_side::{Gap, Side, Versions, versions_of};
 use crate::error::Error;
+use crate::memory::Memory;
 use crate::repository::{MAX_DOCUMENT_LEN_BYTES, State};
 
 /// zstd's level where the columnar codec declines: what a publish can afford for every bin.
@@ -55,6 +56,10 @@ pub(crate) struct DeltaWriter<'d> {
     ladder: Ladder,
     /// What the bins start at: an earlier version of a delegated role lists other targets.
     first_version: Version,
+    /// How much either side of a bundle may read that leads to other bins.
+    most_side_bytes: u64,
+    /// Whether what is written can be read again.
+    pub(crate) written: WrittenFiles,
     files: AtomicU64,
     bytes: AtomicU64,
     step_bytes: AtomicU64,
@@ -72,12 +77,15 @@ impl<'d> DeltaWriter<'d> {
         bases: Bases<'d>,
         ladder: Ladder,
         first_version: Version,
+        memory: Memory,
     ) -> Self {
         Self {
             store,
             bases,
             ladder,
             first_version,
+            most_side_bytes: memory.for_documents(),
+            written: WrittenFiles::Stored,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             step_bytes: AtomicU64::new(0),
@@ -144,9 +152,16 @@ impl<'d> DeltaWriter<'d> {
             return edges();
         };
         let steps = steps.iter().map(|step| (step.role.as_str(), step)).collect();
-        let bundles = || {
-            let all = from.par_iter().map(|&from| self.mirror(from, snapshot, file, &steps));
-            all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))
+        let new = NewSnapshot { version: to, file, versions: versions_of(snapshot), steps };
+        let bundles = || -> Result<Names, Error> {
+            let old = from.par_iter().filter_map(|&from| self.old_snapshot(from).transpose());
+            let old = old.collect::<Result<Vec<_>, Error>>()?;
+            let (whole, old): (Vec<_>, Vec<_>) =
+                old.into_iter().partition(|old| self.has_other_bins(old));
+            let all = old.par_iter().map(|old| self.mirror(old, &new));
+            let names = all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))?;
+            // Each of these has the whole repository in memory.
+            whole.iter().try_fold(names, |names, old| Ok(names.max(self.mirror(old, &new)?)))
         };
         let (edges, bundles) = rayon::join(edges, bundles);
         Ok(edges?.max(bundles?))
@@ -225,89 +240,75 @@ impl<'d> DeltaWriter<'d> {
         self.create(name, &object)
     }
 
+    /// What a bundle starts from; `None` if it is nowhere.
+    fn old_snapshot(&self, version: Version) -> Result<Option<OldSnapshot>, Error> {
+        let file = self.bases.file("snapshot", version)?;
+        // What an interrupted publish left of a file is no base; no reader has it either.
+        let Some(file) = file.and_then(|file| Signed::take_apart(file).ok()) else {
+            self.without_base.fetch_add(1, Ordering::Relaxed);
+            return Ok(None);
+        };
+        let versions = listed_versions(file.canonical()).ok_or_else(|| {
+            Error::damaged(&versioned_file_name("snapshot", version), "is no snapshot")
+        })?;
+        Ok(Some(OldSnapshot { version, file, versions }))
+    }
+
+    /// Whether the bins became others since: every target moves, and what was left behind is needed, too.
+    fn has_other_bins(&self, old: &OldSnapshot) -> bool {
+        let mut roles = old.versions.iter();
+        self.first_version > Version::FIRST
+            && roles.all(|(role, version)| role == "targets" || *version < self.first_version)
+    }
+
+    /// Whether every file is somewhere that an old snapshot lists.
+    fn is_whole(&self, old: &OldSnapshot) -> Result<bool, Error> {
+        for (role, version) in &old.versions {
+            if !self.bases.has(role, *version)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes the bundle from one snapshot to the new one.
-    fn mirror(
-        &self,
-        from: Version,
-        new: &Snapshot,
-        new_file: &Signed<()>,
-        steps: &HashMap<&str, &RoleStep>,
-    ) -> Result<Names, Error> {
-        let Some(old_file) = self.bases.file("snapshot", from)? else {
-            self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
-        };
-        let damaged = |error: &dyn std::fmt::Display| {
-            Error::damaged(&versioned_file_name("snapshot", from), error.to_string())
-        };
-        let Ok(old_file) = Signed::take_apart(old_file) else {
-            self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
-        };
-        let old: Snapshot =
-            serde_json::from_slice(old_file.canonical()).map_err(|error| damaged(&error))?;
-        // Where the bins became others in between, every target moves, and what was left behind is needed, too.
-        let is_older = |(name, file): (&String, &MetaFile)| {
-            name == "targets.json" || file.version < self.first_version
-        };
-        let rebinned = self.first_version > Version::FIRST && old.meta.iter().all(is_older);
-        let none = BTreeMap::new();
-        let (held, published) = rayon::join(
-            || {
-                let other = if rebinned { &none } else { &new.meta };
-                self.files_of(&old.meta, other, &old_file, steps)
-            },
-            || self.files_of(&new.meta, &old.meta, new_file, steps),
+    fn mirror(&self, old: &OldSnapshot, new: &NewSnapshot<'_>) -> Result<Names, Error> {
+        let most_bytes = if self.has_other_bins(old) { self.most_side_bytes } else { u64::MAX };
+        let side =
+            |snapshot, versions| Side::new(&self.bases, &new.steps, snapshot, versions, most_bytes);
+        let (held, published) = (side(&old.file, &old.versions), side(new.file, &new.versions));
+        let step = Step::published(
+            old.file.canonical(),
+            new.file.canonical(),
+            &|role: &str| held.file(role),
+            &|role: &str| published.file(role),
+            &new.steps,
         );
-        let (Some(held), Some(published)) = (held?, published?) else {
-            self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
-        };
-        let held = |role: &str| held.get(role).map(|file| Cow::Borrowed(&**file));
-        let published = |role: &str| published.get(role).map(|file| Cow::Borrowed(&**file));
-        let Ok(step) =
-            Step::published(old_file.canonical(), new_file.canonical(), &held, &published, steps)
-        else {
-            // A document that does not come back byte for byte, as one of another publisher may be.
-            self.declined.fetch_add(1, Ordering::Relaxed);
+        match held.gap().or(published.gap()) {
+            Some(Gap::Failed(error)) => return Err(error),
+            Some(Gap::Missing) => {
+                self.without_base.fetch_add(1, Ordering::Relaxed);
+                return Ok(Names::Ours);
+            }
+            Some(Gap::TooLarge) => {
+                self.declined.fetch_add(1, Ordering::Relaxed);
+                return Ok(Names::Ours);
+            }
+            None => {}
+        }
+        let Ok(step) = step else {
+            // Of a snapshot that an interrupted publish left some files are cut off, and others nowhere. Else it is a document that
+            // does not come back byte for byte, as one of another publisher may be.
+            let counter = if self.is_whole(old)? { &self.declined } else { &self.without_base };
+            counter.fetch_add(1, Ordering::Relaxed);
             return Ok(Names::Ours);
         };
         let bytes = step.encode(None, false)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if from.next() == new.version {
+        if old.version.next() == new.version {
             self.mirror_step_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
-        self.create(&DeltaName::Mirror { from, to: new.version }, &bytes)
-    }
-
-    /// The snapshot's file and those of the roles that `other` lists with another version, and of the roles that delegate.
-    /// `None` if one of them is nowhere any more.
-    fn files_of<'s>(
-        &self,
-        meta: &BTreeMap<String, MetaFile>,
-        other: &BTreeMap<String, MetaFile>,
-        snapshot: &'s Signed<()>,
-        steps: &HashMap<&str, &'s RoleStep>,
-    ) -> Result<Option<Documents<'s>>, Error> {
-        let mut files: Documents<'s> =
-            HashMap::from([("snapshot".to_owned(), Cow::Borrowed(snapshot.bytes()))]);
-        for (name, file) in meta {
-            let Some(role) = name.strip_suffix(".json") else { continue };
-            let same = other.get(name).is_some_and(|other| other.version == file.version);
-            if same && role != "targets" && role != crate::layout::BINS {
-                continue;
-            }
-            let known = steps.get(role).and_then(|step| step.file(file.version));
-            let file = match known {
-                Some(file) => Cow::Borrowed(file.bytes()),
-                None => match self.bases.file(role, file.version)? {
-                    Some(bytes) => Cow::Owned(bytes),
-                    None => return Ok(None),
-                },
-            };
-            files.insert(role.to_owned(), file);
-        }
-        Ok(Some(files))
+        self.create(&DeltaName::Mirror { from: old.version, to: new.version }, &bytes)
     }
 
     fn create(&self, name: &DeltaName, bytes: &[u8]) -> Result<Names, Error> {
@@ -320,6 +321,15 @@ impl<'d> DeltaWriter<'d> {
         }
         Ok(if created == Created::Differs { Names::Taken } else { Names::Ours })
     }
+}
+
+/// Where the files are that a publish wrote.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum WrittenFiles {
+    /// In the repository.
+    Stored,
+    /// Nowhere, for it is a rehearsal: what is needed later has to be kept.
+    Gone,
 }
 
 /// Whose the names of deltas are.
@@ -347,10 +357,25 @@ impl RoleStep {
     }
 
     /// The file of this version, if it is at hand.
-    fn file(&self, version: Version) -> Option<&Signed<()>> {
+    pub(crate) fn file(&self, version: Version) -> Option<&Signed<()>> {
         let files = self.replaced.iter().chain([&self.written]);
         files.into_iter().find(|(of, _)| *of == version).map(|(_, file)| file)
     }
+}
+
+/// A snapshot that a bundle starts from.
+struct OldSnapshot {
+    version: Version,
+    file: Signed<()>,
+    versions: Versions,
+}
+
+/// The snapshot that bundles lead to, with the roles that were written with it.
+struct NewSnapshot<'n> {
+    version: Version,
+    file: &'n Signed<()>,
+    versions: Versions,
+    steps: HashMap<&'n str, &'n RoleStep>,
 }
 
 /// What a bundle's two deltas start from and end in.
@@ -428,9 +453,6 @@ impl Step {
         tufold_delta::fresh_hex_bytes(Some(&old), &new)
     }
 }
-
-/// Files by the names of their roles.
-type Documents<'f> = HashMap<String, Cow<'f, [u8]>>;
 
 /// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines. A publish does not
 /// verify: a delta that rebuilt other bytes would cost each reader one full file, and the tests of the codecs are there to

@@ -207,10 +207,9 @@ impl NewRepository {
             let keyring = self.keys.keyring()?;
             let mut committer = self.committer(public, &keyring, progress);
             let bases = Bases::new(public, private.store());
-            committer.deltas = self
-                .settings
-                .ladder
-                .map(|ladder| DeltaWriter::new(public, bases, ladder, Version::FIRST));
+            committer.deltas = self.settings.ladder.map(|ladder| {
+                DeltaWriter::new(public, bases, ladder, Version::FIRST, Memory::default())
+            });
             let published = committer.commit(plan)?;
             private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
             private.set_sweep_due(self.first_due())?;

@@ -32,6 +32,7 @@
 //! ```
 
 mod bases;
+mod bundle_side;
 pub mod check;
 mod commit;
 mod deltas;

@@ -12,7 +12,7 @@ use tufold_meta::{DelegatedRoles, Root, Targets, Time, Version};
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published, advertisement};
-use crate::deltas::DeltaWriter;
+use crate::deltas::{DeltaWriter, WrittenFiles};
 use crate::error::Error;
 use crate::init::{delegate, fits_one_document, project_selector, sorted_into_bins};
 use crate::keyring::Keyring;
@@ -259,7 +259,7 @@ impl Publisher {
         let ladder = self.repository.settings.ladder;
         committer.deltas = ladder.map(|ladder| {
             let bases = Bases::new(public, private.store());
-            DeltaWriter::new(public, bases, ladder, self.first_version)
+            DeltaWriter::new(public, bases, ladder, self.first_version, self.memory)
         });
         let published = committer.commit(plan)?;
         if private.settings()? != self.repository.settings {
@@ -292,7 +292,9 @@ impl Publisher {
         let mut committer = self.committer(&store, progress);
         committer.deltas = self.repository.settings.ladder.map(|ladder| {
             let bases = Bases::new(public, self.repository.private.store());
-            DeltaWriter::new(&store, bases, ladder, first_version)
+            let mut deltas = DeltaWriter::new(&store, bases, ladder, first_version, self.memory);
+            deltas.written = WrittenFiles::Gone;
+            deltas
         });
         committer.commit(plan)
     }

@@ -24,6 +24,7 @@ use crate::commit::Published;
 use crate::error::Error;
 use crate::keyring::KeyRequest;
 use crate::layout::{BINS, BinKeys, Delegation, Layout};
+use crate::memory::Memory;
 use crate::plan::{Counts, Listing, Plan, Regrouping, RolePlan, TimestampPlan, Why, next_snapshot};
 use crate::progress::Progress;
 use crate::publish::Publisher;
@@ -86,6 +87,12 @@ impl Rebinner {
             )));
         }
         Ok(Self { publisher })
+    }
+
+    /// How much memory it may take; one GiB unless this is called. Without bins so far, all targets are held in any case. Where
+    /// there is no room for a mirror's bundle, none is written: mirrors then make each group of bins out of their own.
+    pub fn set_memory(&mut self, memory: Memory) {
+        self.publisher.set_memory(memory);
     }
 
     /// How the targets are spread now.
@@ -158,6 +165,14 @@ impl Rebinner {
         }
         if top != *state.targets {
             let keys = &state.root.roles["targets"];
+            if !self.publisher.keyring.reaches(keys) {
+                return Err(Error::Keys(format!(
+                    "targets delegates to the bins and has to sign that they are others, and fewer than {} of its \
+                     private keys are at hand: bring them for this one command (only bins-prefixes that stay \
+                     bins-prefixes are delegated by another role)",
+                    keys.threshold.get()
+                )));
+            }
             let (role, counts) = ("targets".to_owned(), Counts::default());
             let mut plan = RolePlan::next(role, keys, lifetimes, now, top, counts);
             plan.why = Why::Content;

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tufold_delta::{Codec, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DeltaName, METADATA_FOLDER, parse_versioned_file_name};
 use tufold_meta::{Envelope, Version, canonical_parts};
+use tufold_sync::Limits;
 use tufold_tests::{Answer, Forge};
 
 /// What the server does with deltas.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum DeltaServer {
+pub(crate) enum DeltaServer {
     /// It has none, and the timestamp says so.
     None,
     /// Each leads to the file that the server gives under the name of its version; where the server
@@ -48,7 +50,7 @@ pub(super) enum DeltaServer {
 }
 
 impl DeltaServer {
-    pub(super) const HOSTILE: [Self; 14] = [
+    pub(crate) const HOSTILE: [Self; 14] = [
         Self::Random,
         Self::Truncated,
         Self::Damaged,
@@ -64,6 +66,16 @@ impl DeltaServer {
         Self::Redirecting,
         Self::Bomb,
     ];
+}
+
+/// The default limits but for the time that a test takes.
+pub(crate) fn impatient() -> Limits {
+    Limits {
+        stall: Duration::from_millis(300),
+        delta_stall: Duration::from_millis(60),
+        first_retry: Duration::from_millis(1),
+        ..Limits::default()
+    }
 }
 
 /// The ladder that the timestamp names.
@@ -125,7 +137,8 @@ pub(super) fn answers(
     answers
 }
 
-fn spoilt(answer: Answer, server: DeltaServer, place: usize) -> Answer {
+/// One answer as such a server gives it.
+pub(crate) fn spoilt(answer: Answer, server: DeltaServer, place: usize) -> Answer {
     let Answer::File(mut bytes) = answer else { return answer };
     match server {
         DeltaServer::Random => {

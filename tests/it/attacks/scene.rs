@@ -1,7 +1,6 @@
 //! A repository, a server that an attacker may hold, and a client that has visited before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tufold_meta::Time;
@@ -55,7 +54,7 @@ impl Scene {
             roles.iter().for_each(|role| forge.release(&[role]));
             forge.release(&["snapshot", "timestamp"]);
         }
-        let limits = Self::limits();
+        let limits = delta_server::impatient();
         let mut scene = Self {
             honest: forge.clone(),
             forge,
@@ -72,16 +71,6 @@ impl Scene {
         scene
     }
 
-    /// The default limits but for the time that a test takes.
-    fn limits() -> Limits {
-        Limits {
-            stall: Duration::from_millis(300),
-            delta_stall: Duration::from_millis(60),
-            first_retry: Duration::from_millis(1),
-            ..Limits::default()
-        }
-    }
-
     /// A visit that is no part of the attack, or not yet.
     pub(super) fn visit_before(&mut self, outcome: &str) {
         assert_eq!(self.visit(), outcome, "before the attack");
@@ -93,7 +82,7 @@ impl Scene {
     pub(super) fn end_attack(&mut self) {
         self.forge = self.honest.clone();
         self.instead.clear();
-        self.limits = Self::limits();
+        self.limits = delta_server::impatient();
         self.now = after("1h");
         self.sought = SOUGHT.to_owned();
     }

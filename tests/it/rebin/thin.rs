@@ -8,7 +8,7 @@ use tufold_meta::BitLength;
 use tufold_repo::settings::RoleKind;
 use tufold_repo::{KeyRequest, Pruner};
 use tufold_sync::{Client, DeltaUse, Fallbacks, Limits};
-use tufold_tests::{Server, copy_folder, files_of};
+use tufold_tests::{Answer, Server, copy_folder, files_of};
 
 use super::{delegation, rebin};
 use crate::rotate::{Scene, request};
@@ -31,9 +31,23 @@ impl Thin {
         Self { server, cache: scene.dir.path().join(name) }
     }
 
+    /// What the server gives instead of its files, by their paths.
+    pub(super) fn answer(&self, answers: BTreeMap<String, Answer>) {
+        self.server.site().answers = answers;
+    }
+
     pub(super) fn visit(&self, scene: &Scene, paths: &[&str], what: &str) -> Visited {
+        self.visit_within(scene, Limits::default(), paths, what)
+    }
+
+    pub(super) fn visit_within(
+        &self,
+        scene: &Scene,
+        limits: Limits,
+        paths: &[&str],
+        what: &str,
+    ) -> Visited {
         self.server.requests();
-        let limits = Limits::default();
         let mut client = Client::open(&self.cache, &self.server.url(), limits).expect("a client");
         client.trust(&files_of(&scene.metadata())["1.root.json"]).expect("a root");
         let mut visit = client.visit(scene.now).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -67,7 +81,7 @@ impl Visited {
     }
 
     /// The files of bins that were fetched whole.
-    fn whole_bins(&self) -> Vec<&str> {
+    pub(super) fn whole_bins(&self) -> Vec<&str> {
         let mut names = self.below("metadata/");
         names.retain(|name| name.contains(".bins-"));
         names
@@ -85,7 +99,7 @@ fn bin_of(scene: &Scene, path: &str) -> String {
 }
 
 /// Paths as long as PyPI's, 61 a bin on average.
-fn scene(layout: &str, bins: usize) -> Scene {
+pub(super) fn scene(layout: &str, bins: usize) -> Scene {
     let paths: Vec<String> = (0..61 * bins)
         .map(|n| format!("packages/{n:02x}/{n:02x}/{n:060x}/project-{}-1.{n}.tar.gz", n % 97))
         .collect();

@@ -63,14 +63,16 @@ pub(crate) enum AutoRebin {
 pub(crate) fn rebin(
     place: &PlaceArgs,
     bounds: &Bounds,
+    memory: Memory,
     now: Time,
     dry_run: bool,
     progress: Progress<'_>,
 ) -> anyhow::Result<AutoRebin> {
-    let rebinner = match Rebinner::of(Repository::open_at(place.open()?)?) {
+    let mut rebinner = match Rebinner::of(Repository::open_at(place.open()?)?) {
         Err(Error::Rotation(reason)) => return Ok(AutoRebin::Waits { reason }),
         rebinner => rebinner?,
     };
+    rebinner.set_memory(memory);
     let advice = rebinner.advice(bounds)?;
     let to = Delegation::from_parts(rebinner.delegation().name(), Some(advice.to))?;
     Ok(match rebinner.plan(to, None, now, progress)? {

@@ -243,6 +243,10 @@ fn run_apply(args: &ApplyArgs, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         (Form::Bundle { .. }, _) => {
             bail!("{} is a bundle, which applies to a repository", file.display())
         }
+        (Form::Bins(_), _) => bail!(
+            "{} makes new bins of old ones; only a client with the keys can put them together",
+            file.display()
+        ),
         (Form::Edge { .. }, _) => bail!(
             "{} is an edge of a ladder: signatures and a delta of what they sign; only a client \
              with the keys can put them together",

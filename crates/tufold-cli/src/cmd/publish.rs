@@ -88,7 +88,9 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         publisher.commit(plan, &progress)?
     };
     let rebin = match args.auto_rebin {
-        true => Some(auto::rebin(path, &args.bounds.get(), now, args.dry_run, &progress)?),
+        true => {
+            Some(auto::rebin(path, &args.bounds.get(), args.memory, now, args.dry_run, &progress)?)
+        }
         false => None,
     };
     let done = Done { published: &published, rebin };

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use tufold_repo::layout::Delegation;
-use tufold_repo::{Advice, Rebinned, Rebinner, Repository};
+use tufold_repo::{Advice, Memory, Rebinned, Rebinner, Repository};
 
 use crate::bars;
 use crate::cmd::Now;
@@ -22,6 +22,7 @@ use crate::output::{Exit, Out, bytes, count};
   tufold rebin demo --bins 2048 --dry-run
   tufold rebin demo --bins 2048
   tufold rebin demo --bins 2048 --delegation bins-prefixes
+  tufold rebin demo --bins 2048 --memory 512MiB
   tufold rebin demo --auto --dry-run
   tufold rebin demo --auto --max-bin 32KiB
   tufold rotate demo --role snapshot --role timestamp")]
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// How many keys have to sign bins, where the repository was flat
     #[arg(long, value_name = "N")]
     threshold: Option<u64>,
+    /// How much memory may be taken; where there is no room for a mirror's bundle, mirrors make each group of bins by itself
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Memory,
     /// Do everything but write, and print what would be written and what each reader pays for it
     #[arg(long)]
     dry_run: bool,
@@ -52,7 +56,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let now = args.now.get()?;
     let path = &args.place;
-    let rebinner = Rebinner::of(Repository::open_at(path.open()?)?)?;
+    let mut rebinner = Rebinner::of(Repository::open_at(path.open()?)?)?;
+    rebinner.set_memory(args.memory);
     let from = rebinner.delegation();
     let advice = args.auto.then(|| rebinner.advice(&args.bounds.get())).transpose()?;
     let kept = if from.bit_length().is_some() { from.name() } else { "bins-succinct" };

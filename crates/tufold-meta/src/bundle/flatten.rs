@@ -5,8 +5,11 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::BundleError;
+use super::sort::{Sortable, sort_by_path};
 use super::table::{Chain, Home, Table};
-use crate::cjson::{self, CanonicalObject, Entries, Entry, ObjectCopy, merge, unescape};
+use crate::cjson::{
+    self, CanonicalObject, CanonicalText, Entries, Entry, ObjectCopy, merge, unescape,
+};
 use crate::names::meta_name;
 use crate::{Delegations, Version};
 
@@ -196,10 +199,7 @@ impl<'a> Side<'a> {
             document.write(own(place), object.key(&name[1..name.len() - 1]));
         }
         object.end();
-        let mut object = ObjectCopy::new(top.key(b"snapshot"));
-        let envelope = self.snapshot.entries().filter(|field| field.raw_key != b"signed");
-        envelope.for_each(|field| object.entry(field.whole));
-        object.end();
+        write_envelope(self.snapshot, top.key(b"snapshot"));
         let mut object = ObjectCopy::new(top.key(b"targets"));
         routed.for_each(|whole| object.entry(whole));
         object.end();
@@ -209,23 +209,100 @@ impl<'a> Side<'a> {
 }
 
 /// Many roles as one document: their targets as one map, and the rest of each.
-pub(super) fn flatten(side: &Side<'_>, table: &Table) -> Vec<u8> {
-    let mut routed = Sorter::for_up_to(side.target_count());
-    let mut own = vec![Vec::new(); side.roles.len()];
-    for (place, (_, document)) in side.roles.iter().enumerate() {
+///
+/// `file` gives the file of each role in turn, which is let go before the next one; `seen` gets it with what it says.
+pub(super) fn flatten<'a>(
+    snapshot: CanonicalObject<'_>,
+    roles: &[&str],
+    table: &Table,
+    mut file: impl FnMut(usize) -> Result<CanonicalText<'a>, BundleError>,
+    mut seen: impl FnMut(usize, &Document<'_>) -> Result<(), BundleError>,
+) -> Result<Vec<u8>, BundleError> {
+    let mut out = Vec::new();
+    let mut routed = Routed::default();
+    let mut top = ObjectCopy::new(&mut out);
+    let mut object = ObjectCopy::new(top.key(b"roles"));
+    let mut name = Vec::new();
+    for (place, role) in roles.iter().enumerate() {
+        let text = file(place)?;
+        let document = text.object().and_then(Document::whole);
+        let document = document.ok_or_else(|| BundleError::NotCanonical((*role).to_owned()))?;
+        seen(place, &document)?;
+        let mut own = Vec::new();
         for target in document.targets() {
-            let path = unescape(target.raw_key);
-            if table.home(&path) == Some(Home::Role(place)) {
-                routed.push(path, target.whole);
+            if table.home(&unescape(target.raw_key)) == Some(Home::Role(place)) {
+                routed.push(target);
             } else {
-                own[place].push(*target);
+                own.push(*target);
             }
         }
+        name.clear();
+        cjson::write_string(&meta_name(role), &mut name);
+        document.write(&own, object.key(&name[1..name.len() - 1]));
     }
-    side.write(|place| &own[place], routed.sorted().iter().copied())
+    object.end();
+    write_envelope(snapshot, top.key(b"snapshot"));
+    let targets = top.key(b"targets");
+    targets.reserve_exact(routed.len_bytes() + 2);
+    let mut object = ObjectCopy::new(targets);
+    routed.for_each_sorted(|whole| object.entry(whole));
+    object.end();
+    top.end();
+    Ok(out)
 }
 
-/// [`flatten`] for both sides of a step that leaves the delegations to the bins as they are.
+/// Appends all fields of a snapshot's file but what is signed.
+fn write_envelope(snapshot: CanonicalObject<'_>, out: &mut Vec<u8>) {
+    let mut object = ObjectCopy::new(out);
+    let envelope = snapshot.entries().filter(|field| field.raw_key != b"signed");
+    envelope.for_each(|field| object.entry(field.whole));
+    object.end();
+}
+
+/// Targets by their paths, copied one behind the other: what they come from need not stay.
+#[derive(Default)]
+struct Routed {
+    bytes: Vec<u8>,
+    places: Vec<Sortable<Place>>,
+}
+
+/// Where one target is among the copied bytes.
+#[derive(Clone, Copy)]
+struct Place {
+    at: usize,
+    key_len: u32,
+    len: u32,
+}
+
+impl Routed {
+    /// A longer target than four GiB is in no file that anybody reads.
+    fn push(&mut self, target: &Entry<'_>) {
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let (key_len, len) = (len(target.raw_key), len(target.whole));
+        self.places.push(Sortable::new(Place { at: self.bytes.len(), key_len, len }));
+        self.bytes.extend_from_slice(target.whole);
+    }
+
+    /// What they take with a comma each.
+    fn len_bytes(&self) -> usize {
+        self.bytes.len() + self.places.len()
+    }
+
+    /// In the order of the paths; what has the same path stays in the order in which it came.
+    fn for_each_sorted(self, mut each: impl FnMut(&[u8])) {
+        let Self { bytes, mut places } = self;
+        sort_by_path(&mut places, &|place| {
+            // Behind the opening quote.
+            let start = place.at + 1;
+            unescape(&bytes[start..start + place.key_len as usize])
+        });
+        for Sortable { of: Place { at, len, .. }, .. } in places {
+            each(&bytes[at..at + len as usize]);
+        }
+    }
+}
+
+/// [`flatten()`] for both sides of a step that leaves the delegations to the bins as they are.
 pub(super) fn flatten_both<'s>(
     old: &'s Side<'_>,
     new: &'s Side<'_>,
@@ -237,7 +314,7 @@ pub(super) fn flatten_both<'s>(
     let table = Table::new(chain, names.iter().copied());
     // Both lists are in the order of `<role>.json`, so each role is looked up by its name.
     let (old_places, new_places) = (old.places(), new.places());
-    let mut routed = Sorter::for_up_to(old.target_count().max(new.target_count()));
+    let mut routed = Vec::with_capacity(old.target_count().max(new.target_count()));
     let mut old_own = vec![Vec::new(); old.roles.len()];
     let mut new_own = vec![Vec::new(); new.roles.len()];
     for (home, role) in names.iter().enumerate() {
@@ -260,7 +337,7 @@ pub(super) fn flatten_both<'s>(
             let path = unescape(either.raw_key);
             if table.home(&path) == Some(Home::Role(home)) {
                 let both = (before_entry.map(|e| e.whole), after_entry.map(|e| e.whole));
-                routed.push(path, both);
+                routed.push(Sortable::new((either.raw_key, both)));
                 continue;
             }
             if let (Some(&at), Some(entry)) = (before, before_entry) {
@@ -271,40 +348,8 @@ pub(super) fn flatten_both<'s>(
             }
         }
     }
-    let routed = routed.sorted();
-    let before = routed.iter().filter_map(|(before, _)| *before);
-    let after = routed.iter().filter_map(|(_, after)| *after);
+    sort_by_path(&mut routed, &|(raw_key, _)| unescape(raw_key));
+    let before = routed.iter().filter_map(|target| target.of.1.0);
+    let after = routed.iter().filter_map(|target| target.of.1.1);
     (old.write(|place| &old_own[place], before), new.write(|place| &new_own[place], after))
-}
-
-/// Sorts what belongs to paths.
-struct Sorter<'a, T>(Vec<(u64, Cow<'a, [u8]>, T)>);
-
-impl<'a, T> Sorter<'a, T> {
-    fn for_up_to(count: usize) -> Self {
-        Self(Vec::with_capacity(count))
-    }
-
-    fn push(&mut self, path: Cow<'a, [u8]>, value: T) {
-        self.0.push((0, path, value));
-    }
-
-    /// In the order of the paths; what has the same path stays in the order in which it came.
-    fn sorted(mut self) -> Vec<T> {
-        // Most comparisons end at the eight bytes behind what all paths begin with.
-        let mut common = self.0.first().map_or(&[][..], |(_, path, _)| path);
-        for (_, path, _) in &self.0 {
-            let same = common.iter().zip(path.iter()).take_while(|(a, b)| a == b).count();
-            common = &common[..same];
-        }
-        let skipped = common.len();
-        for (head, path, _) in &mut self.0 {
-            let rest = &path[skipped..];
-            let mut bytes = [0; 8];
-            bytes[..rest.len().min(8)].copy_from_slice(&rest[..rest.len().min(8)]);
-            *head = u64::from_be_bytes(bytes);
-        }
-        self.0.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
-        self.0.into_iter().map(|(_, _, value)| value).collect()
-    }
 }

@@ -118,8 +118,15 @@ fn an_object_reads_back_and_is_short() {
         let bytes = delta.to_bytes(version(600), &keyids).unwrap();
         assert_eq!(bytes.len(), len_bytes, "{from} to {to}");
         assert_eq!(BinsDelta::parse(&bytes, change, version(600), &keyids), Ok(delta.clone()));
+        let outline = BinsOutline::of(&bytes).unwrap();
+        assert_eq!(outline.ages, (3..).take(delta.old.len()).collect::<Vec<u64>>());
+        let signatures = delta.envelopes.len() as u64;
+        let found = (outline.new_bins, outline.signatures, outline.signature_bytes);
+        assert_eq!(found, (signatures, signatures, 65 * signatures), "{from} to {to}");
+        assert_eq!(outline.expires, delta.expires);
         for len in 0..bytes.len() {
             assert!(BinsDelta::parse(&bytes[..len], change, version(600), &keyids).is_err());
+            assert_ne!(BinsOutline::of(&bytes[..len]), Some(outline.clone()));
         }
         let longer = [&bytes[..], b"\0"].concat();
         assert!(BinsDelta::parse(&longer, change, version(600), &keyids).is_err());

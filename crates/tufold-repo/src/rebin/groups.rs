@@ -7,7 +7,7 @@ use tufold_meta::names::meta_name;
 use tufold_meta::{Bin, BinsDelta, BundleError, Envelope, Signed, Version};
 
 use crate::commit::{Committer, Kept, Signing, Written};
-use crate::deltas::RoleStep;
+use crate::deltas::{RoleStep, WrittenFiles};
 use crate::error::Error;
 use crate::layout::BINS;
 use crate::plan::Regrouping;
@@ -66,9 +66,10 @@ impl Committer<'_> {
             let written_bytes = file.bytes().len() as u64;
             let listed_as = (meta_name(&role), listed.clone());
             let step = RoleStep { role, replaced: None, written: (listed.version, file) };
-            let keep =
-                kept.add(written_bytes, self.deltas.as_ref().map_or(0, |_| step.held_bytes()));
-            written.push((listed_as, (keep && self.deltas.is_some()).then_some(step)));
+            // A bundle reads them again, one after another, if it can.
+            let gone = self.deltas.as_ref().is_some_and(|d| d.written == WrittenFiles::Gone);
+            let keep = kept.add(written_bytes, if gone { step.held_bytes() } else { 0 });
+            written.push((listed_as, (keep && gone).then_some(step)));
         }
         if let (Some(deltas), Some(envelopes)) = (&self.deltas, envelopes)
             && BinsDelta::fits(change)

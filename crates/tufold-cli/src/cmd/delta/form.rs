@@ -1,7 +1,7 @@
 //! What a file of deltas is: one delta, or what a publish writes around deltas.
 
 use anyhow::Context;
-use tufold_meta::{Bundle, Envelope};
+use tufold_meta::{BinsOutline, Bundle, Envelope};
 
 /// What every delta begins with; the upper half of the next byte is the version of the format.
 const DELTA: &[u8] = b"TF";
@@ -15,6 +15,8 @@ pub(super) enum Form<'f> {
     Edge { signatures: Option<u64>, signature_bytes: u64, delta: &'f [u8] },
     /// A bundle of two deltas.
     Bundle { bundle: Bundle<'f>, framing_bytes: u64 },
+    /// What makes new bins out of old ones.
+    Bins(BinsOutline),
 }
 
 impl<'f> Form<'f> {
@@ -28,8 +30,13 @@ impl<'f> Form<'f> {
             return Ok(Self::Bundle { bundle, framing_bytes });
         }
         let mut delta = file;
+        if !file.get(1..).is_some_and(is_delta)
+            && let Some(bins) = BinsOutline::of(file)
+        {
+            return Ok(Self::Bins(bins));
+        }
         let signatures = Envelope::skip(&mut delta)
-            .context("it is neither a delta nor a bundle, nor an edge of a ladder")?;
+            .context("it is neither a delta nor a bundle, nor an edge of a ladder, nor what makes bins of bins")?;
         Ok(Self::Edge { signatures, signature_bytes: (file.len() - delta.len()) as u64, delta })
     }
 
@@ -38,6 +45,7 @@ impl<'f> Form<'f> {
             Self::Delta(_) => "delta",
             Self::Edge { .. } => "edge",
             Self::Bundle { .. } => "bundle",
+            Self::Bins(_) => "bins",
         }
     }
 }
@@ -74,6 +82,13 @@ mod tests {
         check(&after(&[5]), "bundle");
         check(&[after(&[0x85, 0]).as_slice(), &[0; 200]].concat(), "none");
         check(&[&[0x85, 1], delta.as_slice(), &[0; 200]].concat(), "bundle");
+        // One old bin and two new ones, and the other way round: an expiry of 2 s, a check, and signatures.
+        let (check_bytes, signed) = ([9; 3], [&[1][..], &[7; 64]].concat());
+        let split = [&[0, 1, 2][..], &check_bytes, &signed, &signed].concat();
+        let merged = [&[0, 1, 3, 2][..], &check_bytes, &signed].concat();
+        check(&split, "bins");
+        check(&merged, "bins");
+        check(&split[..split.len() - 1], "edge");
         // Cut short.
         check(&after(&[0x85, 1]), "none");
         check(&[1, 7], "none");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use tufold_delta::{Column, Content, Entries, Limits, Sections, columns};
 use tufold_meta::canonical_parts;
@@ -18,8 +18,8 @@ const MAX_ROWS: usize = 40;
 
 /// Show what the bytes of a delta are spent on
 ///
-/// It takes what encode writes, and what publish writes below deltas/: an edge of a ladder (signatures and a delta), and
-/// a bundle (two deltas). Without a base only the sections of a delta show, for a columnar delta cannot be read without
+/// It takes what encode writes, and what publish and rebin write below deltas/: an edge of a ladder (signatures and a
+/// delta), a bundle (two deltas), and what makes new bins of old ones (signatures, and no delta). Without a base only the sections of a delta show, for a columnar delta cannot be read without
 /// it. With it each column shows: how many values, raw bytes (hex digits and what is as good as random), and bytes of
 /// the stream by their ideal cost. The rest, such as what rounding adds, stands below, so that the sum is the file.
 #[derive(clap::Args, Debug)]
@@ -27,9 +27,10 @@ const MAX_ROWS: usize = 40;
   tufold delta inspect 1-2 --base 1.snapshot.json
   tufold delta inspect demo/public/deltas/snapshot/0-2
   tufold delta inspect demo/public/deltas/roles/bins-2a7/1-2 --base demo/public/metadata/1.bins-2a7.json
-  tufold delta inspect demo/public/deltas/mirror/1-2 --base demo --json")]
+  tufold delta inspect demo/public/deltas/mirror/1-2 --base demo --json
+  tufold delta inspect demo/public/deltas/bins/7/bins-2a7")]
 pub(crate) struct Args {
-    /// The delta, edge or bundle
+    /// The delta, edge, bundle or object of bins
     file: PathBuf,
     /// What it starts from: the same file as for apply; of an edge the metadata file, of a bundle the repository
     #[arg(long)]
@@ -42,15 +43,28 @@ pub(crate) struct Args {
 /// A file of one or two deltas.
 #[derive(Serialize)]
 struct Inspection {
-    /// `delta`, `edge` or `bundle`.
+    /// `delta`, `edge`, `bundle` or `bins`.
     form: &'static str,
     bytes: u64,
-    /// The length that a bundle begins with.
+    /// The length that a bundle begins with; of bins all but the signatures.
     framing_bytes: u64,
-    /// How many signatures an edge has; `None` if none travels.
+    /// How many signatures an edge has, or all new bins; `None` if none travels.
     signatures: Option<u64>,
     signature_bytes: u64,
+    /// What makes bins of bins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bins: Option<Bins>,
     deltas: Vec<Part>,
+}
+
+/// What makes new bins of old ones.
+#[derive(Serialize)]
+struct Bins {
+    old_bins: u64,
+    new_bins: u64,
+    /// How many versions each old bin lies behind the new ones.
+    ages: Vec<u64>,
+    expires: String,
 }
 
 /// One delta.
@@ -104,6 +118,7 @@ fn inspect(args: &Args, file: &[u8]) -> anyhow::Result<Inspection> {
         framing_bytes: 0,
         signatures: None,
         signature_bytes: 0,
+        bins: None,
         deltas: Vec::new(),
     };
     let whole = |delta, base: Option<&[u8]>| {
@@ -119,6 +134,18 @@ fn inspect(args: &Args, file: &[u8]) -> anyhow::Result<Inspection> {
             let base = base.map(file_of).transpose()?;
             let base = base.as_deref().map(canonical_parts).transpose()?;
             inspection.deltas = whole(delta, base.as_ref().map(|(signed, _)| &**signed))?;
+        }
+        Form::Bins(bins) => {
+            ensure!(base.is_none(), "it says all without a base");
+            inspection.signatures = Some(bins.signatures);
+            inspection.signature_bytes = bins.signature_bytes;
+            inspection.framing_bytes = file.len() as u64 - bins.signature_bytes;
+            inspection.bins = Some(Bins {
+                old_bins: bins.ages.len() as u64,
+                new_bins: bins.new_bins,
+                ages: bins.ages,
+                expires: bins.expires.to_string(),
+            });
         }
         Form::Bundle { bundle, framing_bytes } => {
             inspection.framing_bytes = framing_bytes;
@@ -222,6 +249,15 @@ impl Row {
 impl Inspection {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} of {} bytes", self.form, count(self.bytes))?;
+        if let Some(Bins { old_bins, new_bins, ages, expires }) = &self.bins {
+            let ages: Vec<_> = ages.iter().map(|&age| count(age)).collect();
+            let (old, new) = (count(*old_bins), count(*new_bins));
+            writeln!(
+                out,
+                "bins: {new} out of {old}, {} versions back, until {expires}",
+                ages.join(" and ")
+            )?;
+        }
         for part in &self.deltas {
             let base = match part.base_bytes {
                 None => "nothing".to_owned(),
@@ -236,7 +272,11 @@ impl Inspection {
         }
         writeln!(out, "{:>14} {:>12} {:>10}", "bytes", "of them raw", "values")?;
         if self.framing_bytes > 0 {
-            line(out, self.framing_bytes as f64, None, None, "length of the first delta")?;
+            let what = match &self.bins {
+                None => "length of the first delta",
+                Some(_) => "versions, expiry and check of the old bins",
+            };
+            line(out, self.framing_bytes as f64, None, None, what)?;
         }
         if self.signature_bytes > 0 {
             line(out, self.signature_bytes as f64, None, self.signatures, "signatures")?;
