@@ -26,6 +26,7 @@ mod bundle;
 pub mod cjson;
 mod delegations;
 mod digest;
+mod edit;
 mod envelope;
 mod files;
 mod keys;
@@ -48,6 +49,7 @@ pub use delegations::{
     Delegated, DelegatedRole, DelegatedRoles, Delegations, Selector, SuccinctRoles, Terminating,
 };
 pub use digest::{Digest, Hashes};
+pub use edit::Edit;
 pub use envelope::{Envelope, EnvelopeError};
 pub use files::{FileCheck, MetaFile, Mismatch, TargetFile};
 pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};

@@ -18,7 +18,16 @@ impl Renewal {
     /// this version.
     pub fn of_targets(canonical: &[u8], version: Version, expires: Time) -> Option<Self> {
         let (mut kind, mut expires_at, mut version_at) = (None, None, None);
-        for entry in CanonicalObject::checked_before(canonical)?.entries() {
+        let mut fields = CanonicalObject::checked_before(canonical)?.entries();
+        while let Some((key, _)) = fields.peek() {
+            // Nothing has to be stepped over where the version comes last, as tufold writes it.
+            if key == b"targets" && expires_at.is_some() {
+                version_at = last_version(canonical);
+                if version_at.is_some() {
+                    break;
+                }
+            }
+            let entry = fields.next()?;
             match entry.raw_key {
                 b"_type" => kind = Some(entry.value),
                 b"expires" => expires_at = Some(range_in(canonical, entry.value)),
@@ -48,6 +57,15 @@ impl Renewal {
     }
 }
 
+/// Where the number of the field `version` stands if that is the last one of a canonical object. (A quote behind a comma
+/// begins a string: within one it would have a backslash before it.)
+fn last_version(canonical: &[u8]) -> Option<Range<usize>> {
+    let end = canonical.len().checked_sub(1)?;
+    let digits = canonical[..end].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = end - digits;
+    (digits > 0 && canonical[..start].ends_with(b",\"version\":")).then_some(start..end)
+}
+
 fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
@@ -60,15 +78,27 @@ mod tests {
 
     const FIRST: &str = r#"{"_type":"targets","expires":"2030-01-01T00:00:00Z","spec_version":"1.0.34","targets":{"version":{"hashes":{"sha256":"2c"},"length":3}},"version":9,"x":{"version":9}}"#;
 
+    /// The same with the version last.
+    fn usual() -> String {
+        FIRST.replace(r#","x":{"version":9}"#, "")
+    }
+
     #[test]
     fn a_renewal_is_what_parsing_would_give() {
+        check_renewal(FIRST);
+        check_renewal(&usual());
+        // No version of its own at the end.
+        check_renewal(&FIRST.replace(r#""x":{"version":9}"#, r#""x":9"#));
+    }
+
+    fn check_renewal(first: &str) {
         let time = |text: &str| text.parse::<Time>().unwrap();
         let version = |number| Version::new(number).unwrap();
         let renewal =
-            Renewal::of_targets(FIRST.as_bytes(), version(9), time("2031-02-03T04:05:06Z"))
+            Renewal::of_targets(first.as_bytes(), version(9), time("2031-02-03T04:05:06Z"))
                 .unwrap();
-        let renewed = renewal.at(FIRST.as_bytes(), version(10));
-        let file = format!(r#"{{"signatures":[],"signed":{FIRST}}}"#);
+        let renewed = renewal.at(first.as_bytes(), version(10));
+        let file = format!(r#"{{"signatures":[],"signed":{first}}}"#);
         let mut parsed: Targets =
             serde_json::from_slice(Signed::take_apart(file.into()).unwrap().canonical()).unwrap();
         parsed.version = version(10);
@@ -81,6 +111,8 @@ mod tests {
         let expires: Time = "2031-02-03T04:05:06Z".parse().unwrap();
         for (wrong, version) in [
             (FIRST.to_owned(), 8),
+            (usual(), 8),
+            (usual().replace("\"targets\",", "\"snapshot\","), 9),
             (FIRST.replace("\"targets\",", "\"snapshot\","), 9),
             (FIRST.replace("\"expires\"", "\"expired\""), 9),
             ("[]".to_owned(), 9),

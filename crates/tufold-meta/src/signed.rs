@@ -260,15 +260,22 @@ impl Signed<()> {
         Ok(Self { bytes: file, canonical, signatures, payload: () })
     }
 
-    /// As [`Signed::take_apart`] for the file that [`sign`] made of these canonical bytes: they are not looked at again.
-    pub fn just_signed(file: Vec<u8>, canonical: &[u8]) -> Result<Self, ParseError> {
-        match compact_parts(&file) {
-            Some((signatures, signed)) if file[signed.clone()] == *canonical => {
-                let canonical = Canonical::Slice(signed);
-                Ok(Self { bytes: file, canonical, signatures, payload: () })
-            }
-            _ => Self::take_apart(file),
-        }
+    /// Takes a file apart that is known, byte for byte, to be one of which [`Signed::is_as_signed`] was true: it is not
+    /// looked at again. It comes back if it is none.
+    pub fn known(file: Vec<u8>) -> Result<Self, Vec<u8>> {
+        Self::read_compact(file, |_, _| Some(()))
+    }
+
+    /// The file that [`assemble()`] makes of these, which has not to be taken apart again.
+    pub fn assemble(canonical: &[u8], mut signatures: Vec<Signature>) -> Self {
+        let (bytes, text) = assemble_text(canonical, &signatures);
+        signatures.sort_by(|left, right| left.keyid.cmp(&right.keyid));
+        let canonical = match text {
+            // All that stands behind `signed` is a brace.
+            Text::Canonical => Canonical::Slice(bytes.len() - 1 - canonical.len()..bytes.len() - 1),
+            Text::Escaped => Canonical::Own(canonical.to_vec()),
+        };
+        Self { bytes, canonical, signatures, payload: () }
     }
 }
 
@@ -284,6 +291,13 @@ impl<T> Signed<T> {
             Canonical::Slice(range) => &self.bytes[range.clone()],
             Canonical::Own(bytes) => bytes,
         }
+    }
+
+    /// Whether the file has the canonical bytes as they are, and is of the form that [`assemble()`] writes.
+    pub fn is_as_signed(&self) -> bool {
+        let end = self.bytes.len().checked_sub(1);
+        matches!(&self.canonical, Canonical::Slice(signed) if Some(signed.end) == end)
+            && self.bytes.starts_with(b"{\"signatures\":")
     }
 
     /// Whether the whole file is canonical, and not `signed` alone, which is not looked at again.
@@ -347,6 +361,17 @@ pub fn sign(canonical: &[u8], keys: &[&SigningKey]) -> Result<Vec<u8>, KeyError>
 
 /// Puts canonical bytes and their signatures, sorted by key id, into a file.
 pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
+    assemble_text(canonical, signatures).0
+}
+
+/// Whether a file has its canonical bytes as they are.
+enum Text {
+    Canonical,
+    /// Control characters are escaped.
+    Escaped,
+}
+
+fn assemble_text(canonical: &[u8], signatures: &[Signature]) -> (Vec<u8>, Text) {
     let mut sorted: Vec<_> = signatures.iter().collect();
     sorted.sort_by(|left, right| left.keyid.cmp(&right.keyid));
     let mut out = Vec::with_capacity(canonical.len() + 64 + 256 * sorted.len());
@@ -364,8 +389,8 @@ pub fn assemble(canonical: &[u8], signatures: &[Signature]) -> Vec<u8> {
     envelope.end();
     // Key ids may hold control characters as well as `signed`.
     match cjson::file_text(&out) {
-        Cow::Borrowed(_) => out,
-        Cow::Owned(text) => text,
+        Cow::Borrowed(_) => (out, Text::Canonical),
+        Cow::Owned(text) => (text, Text::Escaped),
     }
 }
 
@@ -402,11 +427,16 @@ mod tests {
                 (CANONICAL, &[signature.clone()][..])
             );
         }
-        let apart = Signed::just_signed(compact.clone(), CANONICAL).unwrap();
-        assert!(matches!(apart.canonical, Canonical::Slice(_)));
-        assert_eq!(apart.canonical(), CANONICAL);
-        let other = Signed::just_signed(compact.clone(), b"{}").unwrap();
-        assert_eq!(other.canonical(), CANONICAL);
+        for canonical in [CANONICAL, b"{\"a\":\"\x01\"}"] {
+            let made = Signed::assemble(canonical, vec![signature.clone()]);
+            let apart = Signed::take_apart(made.bytes().to_vec()).unwrap();
+            assert_eq!((made.canonical(), apart.canonical()), (canonical, canonical));
+            assert_eq!(made.signatures(), apart.signatures());
+            assert_eq!(made.is_as_signed(), canonical == CANONICAL);
+            assert_eq!(apart.is_as_signed(), canonical == CANONICAL);
+            let known = Signed::known(made.bytes().to_vec()).unwrap();
+            assert_eq!(known.canonical() == canonical, canonical == CANONICAL);
+        }
         for cut in 0..compact.len() {
             assert!(Signed::take_apart(compact[..cut].to_vec()).is_err());
         }

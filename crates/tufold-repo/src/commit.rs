@@ -1,6 +1,7 @@
 //! Writing a plan: immutable files under their final names, one sync, then timestamp.json.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,18 +10,20 @@ use tufold_meta::cjson::Object;
 use tufold_meta::names::{Advertised, METADATA_FOLDER, file_name, meta_name, versioned_file_name};
 use tufold_meta::{
     Digest, Hashes, MetaFile, Renewal, Role, RoleKeys, Root, SPEC_VERSION, Signature, Signed,
-    Snapshot, Timestamp, Version, assemble,
+    Snapshot, Timestamp, Version,
 };
 use tufold_store::{Created, Store};
 
 use crate::deltas::{DeltaCost, DeltaWriter, Names, RoleStep};
+use crate::digests::Noted;
+use crate::early_sync::EarlySync;
 use crate::error::Error;
 use crate::keyring::Keyring;
-use crate::layout::SnapshotForm;
+use crate::layout::{BINS, Delegation, SnapshotForm};
 use crate::memory::Memory;
 use crate::plan::{Listing, Plan, RolePlan, Summary};
 use crate::progress::{Event, Progress, Stage};
-use crate::publish::apply;
+use crate::publish::{apply, edit};
 use crate::repository::{MAX_DOCUMENT_LEN_BYTES, State};
 use crate::settings::RoleKind;
 
@@ -72,6 +75,8 @@ pub(crate) struct Committer<'c> {
     pub(crate) deltas: Option<DeltaWriter<'c>>,
     /// What is published, for roles that are read when they are written again.
     pub(crate) published: Option<&'c State>,
+    /// The digests of the bins that were written, if they are to be noted.
+    pub(crate) noted: Option<Mutex<Noted>>,
     /// How much the documents may take that are kept for bundles.
     pub(crate) memory: Memory,
     pub(crate) progress: Progress<'c>,
@@ -89,6 +94,16 @@ pub(crate) enum Signing<'s> {
 }
 
 impl Committer<'_> {
+    /// Whether digests are noted: a project is small, and there are many.
+    pub(crate) fn notes(delegation: Delegation) -> Option<Mutex<Noted>> {
+        delegation.bit_length().map(|_| Mutex::default())
+    }
+
+    /// The digests of the bins that were written.
+    pub(crate) fn into_noted(self) -> Option<Noted> {
+        self.noted.map(|noted| noted.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Signs and writes everything. Until the last step, which replaces timestamp.json, clients
     /// see the old repository whole.
     ///
@@ -96,6 +111,10 @@ impl Committer<'_> {
     /// for a cache may hold them for ever: equal bytes are taken as written, and else the document
     /// takes the next version.
     pub(crate) fn commit(&self, plan: Plan) -> Result<Published, Error> {
+        std::thread::scope(|scope| self.write(plan, EarlySync::start(scope, self.store)))
+    }
+
+    fn write(&self, plan: Plan, early: EarlySync<'_>) -> Result<Published, Error> {
         let mut summary = plan.summary();
         if plan.is_empty() {
             return Ok(Published { summary, ..Published::default() });
@@ -113,7 +132,7 @@ impl Committer<'_> {
             }
         }
         (self.progress)(Event::Start(Stage::Roles, plan.roles.len() as u64));
-        let kept = Kept::new(self, plan.snapshot.as_ref().map(|snapshot| snapshot.version));
+        let kept = Kept::new(self, plan.snapshot.as_ref().map(|snapshot| snapshot.version), early);
         let mut written = plan
             .roles
             .into_par_iter()
@@ -127,7 +146,7 @@ impl Committer<'_> {
             (self.progress)(Event::Start(Stage::Roles, bins.change.to.bin_count()));
             written.extend(self.regroup(bins, &kept)?);
         }
-        let targets_bytes = kept.written_bytes.load(Ordering::Relaxed);
+        let targets_bytes = kept.early.written_bytes();
         let delegating_bytes = kept.delegating_bytes.load(Ordering::Relaxed);
         let (written, steps): (Vec<_>, Vec<_>) = written.into_iter().unzip();
         let files = written.len() as u64 + u64::from(plan.root.is_some()) + 1;
@@ -163,7 +182,9 @@ impl Committer<'_> {
         };
         let (keys, next) = self.top_keys("timestamp");
         let bytes = self.keyring.sign("timestamp", keys, next, &timestamp.to_canonical())?;
+        let regrouped_targets = kept.regrouped_targets.load(Ordering::Relaxed);
         (self.progress)(Event::Start(Stage::Sync, 1));
+        kept.early.finish()?;
         self.store.sync()?;
         self.store.replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
         (self.progress)(Event::Finish);
@@ -172,7 +193,7 @@ impl Committer<'_> {
             files: files + u64::from(snapshot_bytes > 0),
             targets_bytes,
             delegating_bytes,
-            regrouped_targets: kept.regrouped_targets.load(Ordering::Relaxed),
+            regrouped_targets,
             snapshot_bytes,
             timestamp_bytes: bytes.len() as u64,
             deltas: self.deltas.as_ref().map(DeltaWriter::cost),
@@ -180,7 +201,7 @@ impl Committer<'_> {
     }
 
     /// Writes one targets role, and the deltas that lead to it.
-    fn role(&self, mut role: RolePlan, kept: &Kept) -> Result<Written, Error> {
+    fn role(&self, mut role: RolePlan, kept: &Kept<'_>) -> Result<Written, Error> {
         // The plan has the version that follows it.
         let before = Version::new(role.document.version.get() - 1);
         let renewed = self.read_published(&mut role)?;
@@ -233,7 +254,7 @@ impl Committer<'_> {
         &self,
         snapshot: &mut Snapshot,
         steps: Option<&[RoleStep]>,
-        kept: &Kept,
+        kept: &Kept<'_>,
     ) -> Result<MetaFile, Error> {
         let (keys, next) = self.top_keys("snapshot");
         // Readers have the one root or the other, so no place in a list names a key.
@@ -269,6 +290,18 @@ impl Committer<'_> {
         {
             role.replaced = Some(file);
             return Ok(Some(renewal));
+        }
+        if !changes.is_empty() {
+            let file = state.signed_role(self.store, &role.role)?;
+            let listed = Version::new(role.document.version.get() - 1);
+            if let Some((edit, listed)) = edit(&file, &changes).zip(listed)
+                && let Some(renewal) =
+                    Renewal::of_targets(&edit.canonical, listed, role.document.expires)
+            {
+                role.listing = Listing::Edited(edit.canonical, renewal);
+                role.replaced = Some(file);
+                return Ok(None);
+            }
         }
         let (mut document, file) = state.targets_role(self.store, &role.role)?.into_parts();
         apply(&role.role, &mut document, changes)?;
@@ -310,23 +343,27 @@ impl Committer<'_> {
         let mut version = first;
         loop {
             let canonical = render(version)?;
-            let bytes = match signing {
-                Signing::By(keys, next) => self.keyring.sign(role, keys, *next, &canonical)?,
-                Signing::Done(signatures) => assemble(&canonical, signatures),
+            let signatures = match signing {
+                Signing::By(keys, next) => {
+                    self.keyring.sign_with_all(role, keys, *next, &canonical)?
+                }
+                Signing::Done(signatures) => signatures.clone(),
             };
+            let signed = Signed::assemble(&canonical, signatures);
+            let bytes = signed.bytes();
             let name = format!("{METADATA_FOLDER}{}", versioned_file_name(role, version));
-            let created = self.store.create(&name, &bytes)?;
+            let created = self.store.create(&name, bytes)?;
             if created != Created::Differs {
+                self.note(role, version, &signed);
                 // The timestamp states length and hash of the snapshot in either form.
                 let hashed = self.form == SnapshotForm::Hashes || role == "snapshot";
                 let file = MetaFile {
                     version,
                     length: Some(bytes.len() as u64),
-                    hashes: hashed.then(|| Hashes::sha256_only(Digest::of(&bytes))),
+                    hashes: hashed.then(|| Hashes::sha256_only(Digest::of(bytes))),
                     extra: Default::default(),
                 };
-                let signed = Signed::just_signed(bytes, &canonical);
-                return Ok((created, file, signed.map_err(|error| Error::damaged(&name, error))?));
+                return Ok((created, file, signed));
             }
             if matches!(signing, Signing::Done(_)) {
                 return Err(Error::damaged(&name, "is there already, with other bytes"));
@@ -336,20 +373,36 @@ impl Committer<'_> {
     }
 }
 
+impl Committer<'_> {
+    /// Notes the digest of a file that was written.
+    fn note(&self, role: &str, version: Version, signed: &Signed<()>) {
+        // What does not name a bin is verified whenever it is read.
+        let Some(noted) = self.noted.as_ref().filter(|_| role.starts_with(BINS) && role != BINS)
+        else {
+            return;
+        };
+        if signed.is_as_signed() {
+            let digest = blake3::hash(signed.bytes());
+            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.insert(role.to_owned(), (version, digest));
+        }
+    }
+}
+
 /// The documents that are kept for bundles while the roles are written.
-pub(crate) struct Kept {
+pub(crate) struct Kept<'k> {
     /// How much they may take; 0 where no bundle is written.
     most_bytes: u64,
     held_bytes: AtomicU64,
-    written_bytes: AtomicU64,
+    early: EarlySync<'k>,
     delegating_bytes: AtomicU64,
     pub(crate) regrouped_targets: AtomicU64,
     /// Whether a document was written that no interrupted publish had left.
     has_new: AtomicBool,
 }
 
-impl Kept {
-    fn new(committer: &Committer<'_>, snapshot: Option<Version>) -> Self {
+impl<'k> Kept<'k> {
+    fn new(committer: &Committer<'_>, snapshot: Option<Version>, early: EarlySync<'k>) -> Self {
         let ladder = committer.deltas.as_ref().and(committer.ladder);
         // The first publish has nothing that a bundle could start from.
         let bundles = ladder.zip(snapshot).is_some_and(|(ladder, snapshot)| {
@@ -358,7 +411,7 @@ impl Kept {
         Self {
             most_bytes: if bundles { committer.memory.for_documents() } else { 0 },
             held_bytes: AtomicU64::new(0),
-            written_bytes: AtomicU64::new(0),
+            early,
             delegating_bytes: AtomicU64::new(0),
             regrouped_targets: AtomicU64::new(0),
             has_new: AtomicBool::new(false),
@@ -373,7 +426,7 @@ impl Kept {
 
     /// Counts one role; whether its files are to be kept.
     pub(crate) fn add(&self, written_bytes: u64, held_bytes: u64) -> bool {
-        self.written_bytes.fetch_add(written_bytes, Ordering::Relaxed);
+        self.early.add(written_bytes);
         let before = self.held_bytes.fetch_add(held_bytes, Ordering::Relaxed);
         before + held_bytes <= self.most_bytes
     }

@@ -13,6 +13,7 @@ use tufold_store::Store;
 use crate::bases::Bases;
 use crate::commit::{Committer, Published};
 use crate::deltas::DeltaWriter;
+use crate::digests::Digests;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, KeyRequest, Keyring};
 use crate::layout::{BINS, BinKeys, Delegation};
@@ -54,9 +55,7 @@ impl NewRepository {
         request: &KeyRequest,
         now: Time,
     ) -> Result<Self, Error> {
-        if place.is_published()? {
-            return Err(Error::Exists(place.name().to_owned()));
-        }
+        place.require_unused()?;
         let private = place.private().to_owned();
         let unfinished = match private.is_dir() {
             false => None,
@@ -203,7 +202,9 @@ impl NewRepository {
         self.place.with_public(|public| {
             private.remove_temporary()?;
             remove_temporary(self.place.public_folder())?;
-            private.set_settings(&self.settings)?;
+            if private.settings()? != self.settings {
+                private.set_settings(&self.settings)?;
+            }
             let keyring = self.keys.keyring()?;
             let mut committer = self.committer(public, &keyring, progress);
             let bases = Bases::new(public, private.store());
@@ -213,6 +214,9 @@ impl NewRepository {
             let published = committer.commit(plan)?;
             private.append_history(Publish { snapshot: published.snapshot()?, time: self.now })?;
             private.set_sweep_due(self.first_due())?;
+            if let Some(noted) = committer.into_noted() {
+                private.set_digests(&Digests::default().with(&noted))?;
+            }
             Ok(published)
         })
     }
@@ -248,6 +252,7 @@ impl NewRepository {
             ladder: self.settings.ladder,
             deltas: None,
             published: None,
+            noted: Committer::notes(self.settings.layout.delegation),
             memory: Memory::default(),
             progress,
         }
@@ -261,9 +266,7 @@ impl NewRepository {
             .tempdir_in(beside)
             .map_err(Error::io("create a folder in", beside))?;
         let private = Private::create(scratch.path())?;
-        private.set_keys(&self.keys)?;
-        private.set_settings(&self.settings)?;
-        private.set_root(&self.root_bytes)?;
+        private.begin(&self.keys, &self.settings, &self.root_bytes)?;
         std::fs::rename(scratch.path(), path).map_err(Error::io("rename a folder to", path))?;
         // It is no temporary folder any more.
         let _ = scratch.keep();

@@ -134,6 +134,17 @@ impl Keyring {
         also: Option<&RoleKeys>,
         canonical: &[u8],
     ) -> Result<Vec<u8>, Error> {
+        Ok(assemble(canonical, &self.sign_with_all(role, keys, also, canonical)?))
+    }
+
+    /// The signatures of such a document.
+    pub(crate) fn sign_with_all(
+        &self,
+        role: &str,
+        keys: &RoleKeys,
+        also: Option<&RoleKeys>,
+        canonical: &[u8],
+    ) -> Result<Vec<Signature>, Error> {
         let all = [Some(keys), also];
         let mut ids: Vec<&KeyId> = Vec::new();
         for keys in all.into_iter().flatten() {
@@ -142,7 +153,7 @@ impl Keyring {
         }
         ids.sort_unstable();
         ids.dedup();
-        Ok(assemble(canonical, &self.signatures(role, ids, canonical)?))
+        self.signatures(role, ids, canonical)
     }
 }
 

@@ -36,6 +36,8 @@ mod bundle_side;
 pub mod check;
 mod commit;
 mod deltas;
+mod digests;
+mod early_sync;
 mod error;
 mod folder;
 mod init;

@@ -94,6 +94,11 @@ impl Place {
         }
     }
 
+    /// An error if there is a repository here already, for whoever has work to do before making one.
+    pub fn require_unused(&self) -> Result<(), Error> {
+        if self.is_published()? { Err(Error::Exists(self.name.clone())) } else { Ok(()) }
+    }
+
     /// Whether clients can see a repository here.
     pub(crate) fn is_published(&self) -> Result<bool, Error> {
         let name = format!("{METADATA_FOLDER}{}", file_name("timestamp"));

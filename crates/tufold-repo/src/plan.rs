@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use tufold_meta::{
-    MetaFile, Regroup, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot, TargetFile,
-    Targets, Time, Version, write_targets, write_targets_with,
+    MetaFile, Regroup, Renewal, Role, RoleKeys, SPEC_VERSION, Signature, Signed, Snapshot,
+    TargetFile, Targets, Time, Version, write_targets, write_targets_with,
 };
 
 use crate::settings::{Lifetimes, RoleKind};
@@ -89,6 +89,8 @@ pub(crate) enum Listing {
     Targets(Vec<Target>),
     /// In a sorted list; the document has none.
     Run(Run),
+    /// In these canonical bytes, which have the version before still; the document has none.
+    Edited(Vec<u8>, Renewal),
     /// In the version before, which these changes are made to; the document has none.
     Published(Vec<Change>),
 }
@@ -174,7 +176,7 @@ impl RolePlan {
             extra: Default::default(),
         };
         let added = match &listing {
-            Listing::Document | Listing::Published(_) => 0,
+            Listing::Document | Listing::Published(_) | Listing::Edited(..) => 0,
             Listing::Targets(rows) => rows.len() as u64,
             Listing::Run(run) => run.count(),
         };
@@ -221,6 +223,7 @@ impl RolePlan {
         let with_room = |bytes: usize| Vec::with_capacity(bytes + 512);
         Ok(match &self.listing {
             Listing::Document | Listing::Published(_) => self.document.to_canonical(),
+            Listing::Edited(canonical, renewal) => renewal.at(canonical, self.document.version),
             Listing::Targets(rows) => {
                 let length: usize = rows.iter().map(|t| t.path.as_str().len() + 128).sum();
                 let mut out = with_room(length);

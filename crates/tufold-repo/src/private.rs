@@ -8,6 +8,7 @@
 //! root.json           the root that the publisher trusts; it pins public/ to these keys
 //! history.tsv         snapshot version and time of every publish, for prune
 //! rebins.tsv          every change of the bins: delegation form, number of bins, the version that they start at
+//! digests.tsv         version and BLAKE3 of each bin as it was signed, so that a publish need not verify what it wrote
 //! sweep               when every document's expiry is to be looked at again
 //! bases/              old versions that later deltas start from, packed
 //! lock                held by the one writer
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use tufold_meta::{BitLength, KeyId, Time, Version};
 use tufold_store::{DirectoryStore, Entry, Store as _};
 
+use crate::digests::Digests;
 use crate::error::Error;
 use crate::keyring::{KeyPlan, Keyring};
 use crate::layout::Delegation;
@@ -33,11 +35,14 @@ const SETTINGS: &str = "settings.toml";
 const ROOT: &str = "root.json";
 const HISTORY: &str = "history.tsv";
 const REBINS: &str = "rebins.tsv";
+const DIGESTS: &str = "digests.tsv";
 const SWEEP: &str = "sweep";
 
 /// Private files are small; more is damage. The history grows by some 30 bytes a publish.
 const MAX_LEN_BYTES: u64 = 1 << 20;
 const MAX_HISTORY_LEN_BYTES: u64 = 1 << 30;
+/// A line for each bin, of which there are 2^32 at most.
+const MAX_DIGESTS_LEN_BYTES: u64 = 1 << 39;
 /// It holds a targets role, which in some forms lists every target.
 const MAX_ROTATION_LEN_BYTES: u64 = crate::repository::MAX_DOCUMENT_LEN_BYTES;
 
@@ -119,6 +124,21 @@ impl Private {
         Keyring::read(&self.keys_path(), &self.settings()?.signers)
     }
 
+    /// Writes what a new repository begins with; none of it is there yet, and all of it is synced at once.
+    pub(crate) fn begin(
+        &self,
+        keys: &KeyPlan,
+        settings: &Settings,
+        root: &[u8],
+    ) -> Result<(), Error> {
+        for (name, pem) in keys.files()? {
+            self.store.create(&format!("{KEYS}/{name}"), pem.as_bytes())?;
+        }
+        self.store.create(SETTINGS, settings.to_toml().as_bytes())?;
+        self.store.create(ROOT, root)?;
+        Ok(self.store.sync()?)
+    }
+
     pub(crate) fn set_keys(&self, plan: &KeyPlan) -> Result<(), Error> {
         for (name, pem) in plan.files()? {
             self.store.replace(&format!("{KEYS}/{name}"), pem.as_bytes())?;
@@ -181,10 +201,6 @@ impl Private {
         Ok(self.store.get(ROOT, MAX_LEN_BYTES)?)
     }
 
-    pub(crate) fn set_root(&self, bytes: &[u8]) -> Result<(), Error> {
-        Ok(self.store.replace(ROOT, bytes)?)
-    }
-
     pub(crate) fn sweep_due(&self) -> Result<Option<Time>, Error> {
         let bytes = self.store.get(SWEEP, MAX_LEN_BYTES)?;
         // Damaged, it is as good as missing: everything is looked at now.
@@ -193,6 +209,17 @@ impl Private {
 
     pub(crate) fn set_sweep_due(&self, time: Time) -> Result<(), Error> {
         Ok(self.store.replace(SWEEP, format!("{time}\n").as_bytes())?)
+    }
+
+    /// What is known of the bins that are published; nothing if it cannot be read.
+    pub(crate) fn digests(&self) -> Digests {
+        let read = self.store.get(DIGESTS, MAX_DIGESTS_LEN_BYTES);
+        read.ok().flatten().map_or_else(Digests::default, Digests::read)
+    }
+
+    /// Notes digests. They are not synced: what a crash takes of them is verified by its signatures.
+    pub(crate) fn set_digests(&self, text: &[u8]) -> Result<(), Error> {
+        Ok(self.store.replace_unsynced(DIGESTS, text)?)
     }
 
     /// Every publish so far, oldest first. A last line that was cut off by a crash is left out.

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use tufold_delta::Ladder;
 use tufold_meta::names::{Advertised, meta_name};
-use tufold_meta::{DelegatedRoles, Root, Targets, Time, Version};
+use tufold_meta::{
+    DelegatedRoles, Edit, MetaFile, Renewal, RoleKeys, Root, Signed, Targets, Time, Version,
+};
 
 use crate::bases::Bases;
 use crate::commit::{Committer, Published, advertisement};
 use crate::deltas::{DeltaWriter, WrittenFiles};
+use crate::digests::Digests;
 use crate::error::Error;
 use crate::init::{delegate, fits_one_document, project_selector, sorted_into_bins};
 use crate::keyring::Keyring;
@@ -114,7 +117,8 @@ impl Publisher {
     /// The writer of a repository; an error if somebody else is.
     pub fn of(mut repository: Repository) -> Result<Self, Error> {
         let lock = repository.private.lock()?;
-        let state = repository.state()?;
+        let mut state = repository.state()?;
+        state.digests = repository.private.digests();
         let (layout, first_version) = repository.published_layout(&state)?;
         repository.settings.layout = layout;
         if let Some(problem) = state.disagreement(&repository.settings.layout) {
@@ -261,6 +265,7 @@ impl Publisher {
             let bases = Bases::new(public, private.store());
             DeltaWriter::new(public, bases, ladder, self.first_version, self.memory)
         });
+        let regrouped = plan.regrouping.is_some();
         let published = committer.commit(plan)?;
         if private.settings()? != self.repository.settings {
             private.set_settings(&self.repository.settings)?;
@@ -270,6 +275,12 @@ impl Publisher {
         }
         if let Some(time) = next_sweep {
             private.set_sweep_due(time)?;
+        }
+        if let Some(noted) = committer.into_noted().filter(|noted| !noted.is_empty()) {
+            // What was regrouped has other names.
+            let none = Digests::default();
+            let old = if regrouped { &none } else { &self.state.digests };
+            private.set_digests(&old.with(&noted))?;
         }
         Ok(published)
     }
@@ -313,6 +324,7 @@ impl Publisher {
             ladder: self.repository.settings.ladder,
             deltas: None,
             published: Some(&self.state),
+            noted: Committer::notes(self.repository.settings.layout.delegation),
             memory: self.memory,
             progress,
         }
@@ -423,6 +435,13 @@ impl Publisher {
             let due_at = lifetimes.due_at(kind, plan.document.expires);
             return Ok(Planned { plan: Some(plan), due_at });
         }
+        if let Content::Change(changes) = &work.content
+            && !delegates
+            && let Some(plan) = self.plan_edit(&role, keys, listed, changes, now, held_bytes)?
+        {
+            let due_at = lifetimes.due_at(kind, plan.document.expires);
+            return Ok(Planned { plan: Some(plan), due_at });
+        }
         let (mut document, replaced) = match role.as_str() {
             "targets" => (Targets::clone(&self.state.targets), None),
             role => {
@@ -460,7 +479,9 @@ impl Publisher {
                 let counts = match &listing {
                     Listing::Run(run) => Counts::between(&document, &run.targets().map_err(read)?),
                     Listing::Targets(rows) => Counts::between(&document, rows),
-                    Listing::Document | Listing::Published(_) => Counts::default(),
+                    Listing::Document | Listing::Published(_) | Listing::Edited(..) => {
+                        Counts::default()
+                    }
                 };
                 (counts, (!counts.is_zero()).then_some(listing))
             }
@@ -484,6 +505,51 @@ impl Publisher {
         plan.listing = listing.unwrap_or(Listing::Document);
         let due_at = lifetimes.due_at(kind, plan.document.expires);
         Ok(Planned { plan: Some(plan), due_at })
+    }
+
+    /// Changes to a bin, which is not parsed for them. `None` if nothing comes of them, or if it has to be parsed.
+    fn plan_edit(
+        &self,
+        role: &str,
+        keys: &RoleKeys,
+        listed: &MetaFile,
+        changes: &[Change],
+        now: Time,
+        held_bytes: &AtomicU64,
+    ) -> Result<Option<RolePlan>, Error> {
+        let settings = &self.repository.settings;
+        if settings.layout.delegation.bit_length().is_none() {
+            return Ok(None);
+        }
+        let lifetimes = &settings.lifetimes;
+        let old = self.state.signed_role(&*self.repository.public, role)?;
+        let Some(edit) = edit(&old, changes) else { return Ok(None) };
+        let counts = edit_counts(&edit);
+        let mut plan =
+            RolePlan::again(role.to_owned(), keys, lifetimes, now, listed.version, Vec::new());
+        let Some(renewal) =
+            Renewal::of_targets(&edit.canonical, listed.version, plan.document.expires)
+        else {
+            return Ok(None);
+        };
+        if counts.is_zero() {
+            return Ok(None);
+        }
+        plan.why = Why::Content;
+        plan.counts = counts;
+        let keeps_old = settings.ladder.is_some();
+        let old_bytes = if keeps_old { old.bytes().len() } else { 0 };
+        let len_bytes = (edit.canonical.len() + old_bytes) as u64;
+        let held = held_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+        if held + len_bytes > self.memory.for_documents() {
+            held_bytes.fetch_sub(len_bytes, Ordering::Relaxed);
+            plan.listing = Listing::Published(changes.to_vec());
+            return Ok(Some(plan));
+        }
+        // Only deltas start from it.
+        plan.replaced = keeps_old.then_some(old);
+        plan.listing = Listing::Edited(edit.canonical, renewal);
+        Ok(Some(plan))
     }
 
     /// A project that is new. (Every bin is published from the start.)
@@ -572,6 +638,19 @@ impl Work {
     fn new(content: Content) -> Self {
         Self { content, resign: Resign::IfDue }
     }
+}
+
+/// Makes changes to a document without parsing it; `None` if it has to be parsed.
+pub(crate) fn edit(old: &Signed<()>, changes: &[Change]) -> Option<Edit> {
+    let changes = changes.iter().map(|change| match change {
+        Change::Put(Target { path, file }) => (path.as_str(), Some(file)),
+        Change::Remove(path) => (path.as_str(), None),
+    });
+    Edit::of_targets(old.canonical(), changes)
+}
+
+fn edit_counts(edit: &Edit) -> Counts {
+    Counts { added: edit.added, changed: edit.changed, removed: edit.removed }
 }
 
 /// Applies changes to a document.

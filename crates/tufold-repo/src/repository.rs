@@ -10,6 +10,7 @@ use tufold_meta::{
 };
 use tufold_store::Store;
 
+use crate::digests::Digests;
 use crate::error::Error;
 use crate::layout::{BINS, Delegation, Layout, SnapshotForm};
 use crate::place::{Place, remove_temporary};
@@ -104,6 +105,8 @@ pub(crate) struct State {
     pub(crate) bins: Option<Verified<Targets>>,
     /// The delegated roles that are listed one by one, below `targets` and then below `bins`.
     listed: [HashMap<String, usize>; 2],
+    /// What the publisher remembers of the bins; nothing for anyone else.
+    pub(crate) digests: Digests,
 }
 
 impl Top {
@@ -145,8 +148,16 @@ impl State {
         let keys = (&root.keys, &root.roles["targets"]);
         let targets = load_listed(public, "targets", keys, &snapshot)?;
         let listed = [places(&targets), HashMap::new()];
-        let mut state =
-            Self { former_roots, root, timestamp, snapshot, targets, bins: None, listed };
+        let mut state = Self {
+            former_roots,
+            root,
+            timestamp,
+            snapshot,
+            targets,
+            bins: None,
+            listed,
+            digests: Digests::default(),
+        };
         let delegations = state.targets.delegations.as_ref();
         if let Some(bins) = delegations.and_then(|delegations| delegations.role(BINS)) {
             let keys = (&delegations.expect("bins is delegated").keys, bins.keys);
@@ -263,13 +274,26 @@ impl State {
         let Some(listed) = self.snapshot.meta.get(&names::meta_name(role)) else { return Ok(None) };
         let file = versioned_file_name(role, listed.version);
         let bytes = read(public, &file)?.ok_or_else(|| Error::damaged(&file, "is missing"))?;
-        listed.check(&bytes).map_err(|error| Error::damaged(&file, error))?;
-        let Ok(signed) = Signed::take_apart(bytes) else { return Ok(None) };
-        let verified =
-            signed.verify(keys, role_keys).map_err(|error| Error::damaged(&file, error))?;
-        let ((), signed) = verified.into_parts();
+        let signed = match self.known(role, listed, bytes) {
+            Ok(known) => known,
+            Err(bytes) => {
+                listed.check(&bytes).map_err(|error| Error::damaged(&file, error))?;
+                let Ok(signed) = Signed::take_apart(bytes) else { return Ok(None) };
+                let verified =
+                    signed.verify(keys, role_keys).map_err(|error| Error::damaged(&file, error))?;
+                verified.into_parts().1
+            }
+        };
         let renewal = Renewal::of_targets(signed.canonical(), listed.version, expires);
         Ok(renewal.map(|renewal| (signed, renewal)))
+    }
+
+    /// The file of a role, if it is the one that the publisher signed; else its bytes.
+    fn known(&self, role: &str, listed: &MetaFile, bytes: Vec<u8>) -> Result<Signed<()>, Vec<u8>> {
+        match self.digests.has(role, listed.version, &bytes) {
+            true => Signed::known(bytes),
+            false => Err(bytes),
+        }
     }
 
     /// Reads and verifies the current document of a targets role without parsing its targets.
@@ -279,17 +303,24 @@ impl State {
         let (keys, role_keys) = self.keys_of(role).ok_or_else(missing)?;
         let file = versioned_file_name(role, listed.version);
         let bytes = read(public, &file)?.ok_or_else(|| Error::damaged(&file, "is missing"))?;
+        let bytes = match self.known(role, listed, bytes) {
+            Ok(known) => return Ok(known),
+            Err(bytes) => bytes,
+        };
         listed.check(&bytes).map_err(|error| Error::damaged(&file, error))?;
         let signed = Signed::take_apart(bytes)
             .map_err(|error| Error::damaged(&file, format!("is damaged: {error}")))?;
         let verified =
             signed.verify(keys, role_keys).map_err(|error| Error::damaged(&file, error))?;
         let ((), signed) = verified.into_parts();
-        if version_of(signed.canonical()) != Some(listed.version) {
-            let problem = format!("has another version than {}", listed.version);
-            return Err(Error::damaged(&file, problem));
+        match version_of(signed.canonical()) {
+            Some(found) if found == listed.version => Ok(signed),
+            found => {
+                let found = found.map_or_else(|| "none".to_owned(), |found| found.to_string());
+                let problem = format!("has version {found}, expected {}", listed.version);
+                Err(Error::damaged(&file, problem))
+            }
         }
-        Ok(signed)
     }
 
     /// Which bins there are and were, as far as the role says that delegates to them.

@@ -144,6 +144,28 @@ impl DirectoryStore {
         Ok(())
     }
 
+    /// As [`Store::replace`], for what can be made anew: a machine that restarts may see it damaged, or not at all.
+    ///
+    /// # Errors
+    /// As [`Store::replace`].
+    pub fn replace_unsynced(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write_temporary(name, bytes)?
+            .persist(self.path(name))
+            .map(drop)
+            .map_err(|error| Error::io("replace", &self.path(name))(error.error))
+    }
+
+    /// Writes the bytes that a name is to have, under another one. Dropped, it is removed.
+    fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<tempfile::NamedTempFile, Error> {
+        check_name(name)?;
+        self.make_folders(name)?;
+        let folder = self.path(folder_of(name));
+        let mut temporary =
+            self.access.temporary_in(&folder).map_err(Error::io("write in", &folder))?;
+        temporary.write_all(bytes).map_err(Error::io("write", &self.path(name)))?;
+        Ok(temporary)
+    }
+
     fn new(root: PathBuf, access: Access) -> Result<Self, Error> {
         // Reading it tells a folder from a file, and whether it is there at all.
         fs::read_dir(&root).map_err(Error::io("open", &root))?;
@@ -291,14 +313,8 @@ impl Store for DirectoryStore {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        check_name(name)?;
-        self.make_folders(name)?;
+        let temporary = self.write_temporary(name, bytes)?;
         let path = self.path(name);
-        let folder = self.path(folder_of(name));
-        // Dropping it on the way out of an error removes it.
-        let mut temporary =
-            self.access.temporary_in(&folder).map_err(Error::io("write in", &folder))?;
-        temporary.write_all(bytes).map_err(Error::io("write", &path))?;
         temporary.as_file().sync_all().map_err(Error::io("sync", &path))?;
         temporary.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
         folders_up_to(&self.root, &path).try_for_each(sync_folder)

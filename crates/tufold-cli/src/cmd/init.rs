@@ -130,8 +130,14 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         thresholds: args.threshold.into_iter().collect(),
         signers: signers(args.signer, args.signer_timeout),
     };
-    let repository = NewRepository::prepare_at(place, settings, &request, now)?;
-    let list = list.map_or_else(read, Ok)?;
+    place.require_unused()?;
+    // Making keys takes some hundredths of a second of one core.
+    let prepare = || NewRepository::prepare_at(place, settings, &request, now);
+    let (repository, list) = match list {
+        Some(list) => (prepare(), Ok(list)),
+        None => rayon::join(prepare, read),
+    };
+    let (repository, list) = (repository?, list?);
     let plan = repository.plan(list)?;
     let progress = bars::bars();
     let published = if args.dry_run {

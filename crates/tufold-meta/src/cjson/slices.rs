@@ -107,6 +107,11 @@ impl<'a> Entries<'a> {
         Some((&self.rest[1..key_end - 1], &self.rest[key_end + 1..]))
     }
 
+    /// The text from the next entry on, or from the bracket that closes the object.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The entries of the object that a peeked value begins with; `None` if it is no object.
     pub(crate) fn inside(value: &'a [u8]) -> Option<Self> {
         Some(Self { rest: value.strip_prefix(b"{")? })
@@ -208,6 +213,11 @@ impl<'o> ObjectCopy<'o> {
     pub(crate) fn entry(&mut self, whole: &[u8]) {
         self.comma();
         self.out.extend_from_slice(whole);
+    }
+
+    /// Copies the end of the object, with its bracket and whatever follows.
+    pub(crate) fn append(self, end: &[u8]) {
+        self.out.extend_from_slice(end);
     }
 
     /// Writes a key; what the caller appends to the returned buffer is the value.

@@ -15,7 +15,11 @@ use crate::progress::Event;
 
 impl Committer<'_> {
     /// Writes all new bins, and the deltas by which readers make them out of their own.
-    pub(crate) fn regroup(&self, bins: &Regrouping, kept: &Kept) -> Result<Vec<Written>, Error> {
+    pub(crate) fn regroup(
+        &self,
+        bins: &Regrouping,
+        kept: &Kept<'_>,
+    ) -> Result<Vec<Written>, Error> {
         let groups: Vec<Bin> = bins.change.groups().bins().collect();
         let written = groups
             .into_par_iter()
@@ -28,7 +32,7 @@ impl Committer<'_> {
         Ok(written.into_iter().flatten().collect())
     }
 
-    fn group(&self, bins: &Regrouping, group: Bin, kept: &Kept) -> Result<Vec<Written>, Error> {
+    fn group(&self, bins: &Regrouping, group: Bin, kept: &Kept<'_>) -> Result<Vec<Written>, Error> {
         let Regrouping { change, first, expires, ref keys } = *bins;
         let names: Vec<_> =
             change.old_bins(group).map(|bin| change.from.role_name(BINS, bin)).collect();

@@ -1,6 +1,5 @@
 //! Targets sorted by bin and path: each bin is one run of bytes, in memory or in a temporary file.
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -10,7 +9,9 @@ use rayon::prelude::*;
 use tufold_meta::{BitLength, TargetFile, TargetPath};
 
 use super::error::quote;
-use super::intake::{PART_BITS, Part, SORT_KEY_BYTES, packed_row, sorted_row, temporary_error};
+use super::intake::{
+    PART_BITS, Packed, Part, SORT_KEY_BYTES, packed_row, sorted_row, temporary_error,
+};
 use super::{LineError, ListError, Target};
 
 /// The targets of every bin.
@@ -23,17 +24,22 @@ pub(crate) struct Binned {
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     held: Arc<Held>,
-    offset: u64,
+    /// Where it begins: the number of its first row, or the place in the file.
+    start: u64,
     len: usize,
     count: u64,
 }
 
-/// Where runs are.
+/// Where the runs of a group are.
 #[derive(Debug)]
 enum Held {
-    Memory(Vec<u8>),
+    /// In the blocks in which they were read; the places are in order.
+    Blocks(Arc<Vec<Packed>>, Vec<Place>),
     File(Arc<Mutex<File>>),
 }
+
+/// A row's block, and where it begins there.
+type Place = (u32, u32);
 
 /// Why rows were not sorted.
 pub(super) enum Fault {
@@ -60,27 +66,22 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Sorts the rows of all parts. `spilled` are the file that has some of them and the one that all
-/// go to. Of several paths that stand twice, the error names the one whose second line comes first.
+/// Sorts rows: those that are `held` and those that are in the first of the files `spilled`, from where all go to the second. Of
+/// several paths that stand twice, the error names the one whose second line comes first.
 pub(super) fn sort(
-    parts: Vec<Part>,
+    held: Vec<Packed>,
+    parts: &[Part],
     spilled: Option<(File, File)>,
     bits: BitLength,
 ) -> Result<Binned, Fault> {
     // A bin is never in two groups, and a group has one part or more.
     let parts_of_group = 1 << PART_BITS.saturating_sub(bits.bits());
-    let mut groups: Vec<Vec<Part>> = Vec::new();
-    for part in parts {
-        match groups.last_mut().filter(|group| group.len() < parts_of_group) {
-            Some(group) => group.push(part),
-            None => groups.push(vec![part]),
-        }
-    }
+    let held = Arc::new(held);
     let (from, to) = spilled.unzip();
     let (from, to) = (from.map(Mutex::new), to.map(|file| Arc::new(Mutex::new(file))));
     let mut place = 0;
-    let groups: Vec<(u64, Vec<Part>)> = groups
-        .into_iter()
+    let groups: Vec<(u64, &[Part])> = parts
+        .chunks(parts_of_group)
         .map(|group| {
             let at = place;
             place += group.iter().map(Part::sorted_bytes).sum::<u64>();
@@ -91,24 +92,32 @@ pub(super) fn sort(
         .into_par_iter()
         .enumerate()
         .map(|(nth, (place, group))| {
-            let bytes = gather(group, from.as_ref())?;
-            let (sorted, ends) = sort_group(&bytes, nth, bits)?;
-            drop(bytes);
-            let (held, base) = match &to {
-                None => (Held::Memory(sorted), 0),
+            let spilled = from.as_ref().map(|file| gather(group, file)).transpose()?;
+            let parts = nth * parts_of_group..(nth + 1) * parts_of_group;
+            let blocks = (0..).zip(&*held).map(|(block, packed)| {
+                let (first, bytes, rows) = packed.of_parts(parts.clone());
+                ((block, first), bytes, rows)
+            });
+            let spilled = spilled.iter().map(|(bytes, rows)| ((0, 0), &bytes[..], *rows));
+            let blocks = blocks.chain(spilled);
+            let (rows, ends) = sort_group(blocks, nth, bits)?;
+            let held = match &to {
+                None => Held::Blocks(held.clone(), rows.iter().map(|row| row.place).collect()),
                 Some(file) => {
+                    let mut sorted = Vec::with_capacity(ends.iter().map(|end| end.len).sum());
+                    rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
                     let mut locked = file.lock().unwrap_or_else(PoisonError::into_inner);
                     locked.seek(SeekFrom::Start(place))?;
                     locked.write_all(&sorted)?;
-                    (Held::File(file.clone()), place)
+                    Held::File(file.clone())
                 }
             };
+            let mut start = if to.is_some() { place } else { 0 };
             let held = Arc::new(held);
-            let mut start = 0;
-            let runs = ends.into_iter().map(|(end, count)| {
-                let (offset, len) = (base + start as u64, end - start);
-                start = end;
-                Run { held: held.clone(), offset, len, count }
+            let runs = ends.into_iter().map(|Bin { len, count }| {
+                let run = Run { held: held.clone(), start, len, count };
+                start += if to.is_some() { len as u64 } else { count };
+                run
             });
             Ok(runs.collect())
         })
@@ -134,7 +143,7 @@ pub(super) fn sort(
 
 impl Part {
     fn bytes(&self) -> u64 {
-        self.held.len() as u64 + self.extents.iter().map(|&(_, len)| len as u64).sum::<u64>()
+        self.extents.iter().map(|&(_, len)| len as u64).sum()
     }
 
     fn sorted_bytes(&self) -> u64 {
@@ -142,66 +151,81 @@ impl Part {
     }
 }
 
-/// All rows of some parts.
-fn gather(mut group: Vec<Part>, from: Option<&Mutex<File>>) -> io::Result<Vec<u8>> {
-    if let [part] = &mut group[..]
-        && part.extents.is_empty()
-    {
-        return Ok(std::mem::take(&mut part.held));
-    }
+/// All rows of some parts that are in the file, and how many these are.
+fn gather(group: &[Part], file: &Mutex<File>) -> io::Result<(Vec<u8>, u64)> {
     let len = group.iter().map(Part::bytes).sum::<u64>();
     let mut bytes = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
-    for part in group {
-        bytes.extend_from_slice(&part.held);
-        let Some(file) = from else { continue };
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        for (offset, len) in part.extents {
-            file.seek(SeekFrom::Start(offset))?;
-            let end = bytes.len() + len;
-            Read::by_ref(&mut *file).take(len as u64).read_to_end(&mut bytes)?;
-            if bytes.len() != end {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    for &(offset, len) in group.iter().flat_map(|part| &part.extents) {
+        file.seek(SeekFrom::Start(offset))?;
+        let end = bytes.len() + len;
+        Read::by_ref(&mut *file).take(len as u64).read_to_end(&mut bytes)?;
+        if bytes.len() != end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok(bytes)
+    Ok((bytes, group.iter().map(|part| part.rows).sum()))
 }
 
-/// Where a bin ends in the bytes of its group, and how many rows it has.
-type End = (usize, u64);
+/// How many bytes and rows a bin has.
+struct Bin {
+    len: usize,
+    count: u64,
+}
 
-/// The rows of a group by bin and path, and where each of its bins ends with the number of its rows.
-fn sort_group(bytes: &[u8], nth: usize, bits: BitLength) -> Result<(Vec<u8>, Vec<End>), Fault> {
+/// A row of a group.
+struct Sorted<'b> {
+    bin: u32,
+    line: u64,
+    path: &'b [u8],
+    sorted: &'b [u8],
+    place: Place,
+}
+
+/// The rows of a group by bin and path, and its bins. The group is given as blocks of rows.
+fn sort_group<'b>(
+    blocks: impl Iterator<Item = (Place, &'b [u8], u64)> + Clone,
+    nth: usize,
+    bits: BitLength,
+) -> Result<(Vec<Sorted<'b>>, Vec<Bin>), Fault> {
     let damaged = || io::Error::other("a row that was written is damaged");
-    let mut rows = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let row = packed_row(bytes, at).ok_or_else(damaged)?;
-        at = row.end;
-        rows.push((row.hash >> (32 - bits.bits()), row));
+    let count: u64 = blocks.clone().map(|(_, _, rows)| rows).sum();
+    let mut rows = Vec::with_capacity(usize::try_from(count).map_err(io::Error::other)?);
+    for ((block, first), bytes, _) in blocks {
+        let mut at = 0;
+        while at < bytes.len() {
+            let row = packed_row(bytes, at).ok_or_else(damaged)?;
+            let offset = u32::try_from(at).map_err(io::Error::other)?;
+            rows.push(Sorted {
+                bin: row.hash >> (32 - bits.bits()),
+                line: row.line,
+                path: row.path,
+                sorted: row.sorted,
+                place: (block, first.checked_add(offset).ok_or_else(damaged)?),
+            });
+            at = row.end;
+        }
     }
-    rows.sort_unstable_by(|(bin, a), (other, b)| {
-        bin.cmp(other).then_with(|| a.path.cmp(b.path)).then(a.line.cmp(&b.line))
+    rows.sort_unstable_by(|a, b| {
+        a.bin.cmp(&b.bin).then_with(|| a.path.cmp(b.path)).then(a.line.cmp(&b.line))
     });
-    let pairs = rows.windows(2).filter(|pair| pair[0].1.path == pair[1].1.path);
-    if let Some(pair) = pairs.min_by_key(|pair| pair[1].1.line) {
-        let (first, second) = (&pair[0].1, &pair[1].1);
+    let pairs = rows.windows(2).filter(|pair| pair[0].path == pair[1].path);
+    if let Some([first, second]) = pairs.min_by_key(|pair| pair[1].line) {
         let path = String::from_utf8_lossy(first.path).into_owned();
         return Err(Fault::Twice(path, first.line, second.line));
     }
     let bins_of_group = 1_usize << bits.bits().saturating_sub(PART_BITS);
-    let mut sorted = Vec::with_capacity(bytes.len() - rows.len() * SORT_KEY_BYTES);
-    let mut ends = Vec::with_capacity(bins_of_group);
-    let mut rows = rows.into_iter().peekable();
-    for bin in nth * bins_of_group..(nth + 1) * bins_of_group {
-        let mut count = 0;
-        while let Some((_, row)) = rows.next_if(|(of, _)| *of as usize == bin) {
-            sorted.extend_from_slice(row.sorted);
-            count += 1;
+    let mut rest = rows.iter().peekable();
+    let bins = (nth * bins_of_group..(nth + 1) * bins_of_group).map(|bin| {
+        let mut of_bin = Bin { len: 0, count: 0 };
+        while let Some(row) = rest.next_if(|row| row.bin as usize == bin) {
+            of_bin.len += row.sorted.len();
+            of_bin.count += 1;
         }
-        ends.push((sorted.len(), count));
-    }
-    Ok((sorted, ends))
+        of_bin
+    });
+    let bins = bins.collect();
+    Ok((rows, bins))
 }
 
 impl Binned {
@@ -224,15 +248,33 @@ impl Run {
 
     /// Calls `with` on every target in the order of the paths.
     pub(crate) fn for_each(&self, mut with: impl FnMut(&str, TargetFile)) -> io::Result<()> {
-        let bytes = self.bytes()?;
-        let mut rest = &*bytes;
-        while !rest.is_empty() {
-            let row = sorted_row(rest).and_then(|(path, file, used)| {
-                with(path, file.unpack()?);
-                Some(used)
-            });
-            let used = row.ok_or_else(|| io::Error::other("a row that was written is damaged"))?;
-            rest = &rest[used..];
+        let damaged = || io::Error::other("a row that was written is damaged");
+        let mut row = |bytes: &[u8]| -> Option<usize> {
+            let (path, file, used) = sorted_row(bytes)?;
+            with(path, file.unpack()?);
+            Some(used)
+        };
+        match &*self.held {
+            Held::Blocks(blocks, places) => {
+                let start = usize::try_from(self.start).map_err(io::Error::other)?;
+                let count = usize::try_from(self.count).map_err(io::Error::other)?;
+                for &(block, offset) in &places[start..start + count] {
+                    let bytes = blocks[block as usize].sorted_from(offset);
+                    row(bytes).ok_or_else(damaged)?;
+                }
+            }
+            Held::File(file) => {
+                let mut bytes = vec![0; self.len];
+                {
+                    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    file.seek(SeekFrom::Start(self.start))?;
+                    file.read_exact(&mut bytes)?;
+                }
+                let mut rest = &*bytes;
+                while !rest.is_empty() {
+                    rest = &rest[row(rest).ok_or_else(damaged)?..];
+                }
+            }
         }
         Ok(())
     }
@@ -246,21 +288,5 @@ impl Run {
             Err(error) => wrong = Some(error),
         })?;
         wrong.map_or(Ok(targets), |error| Err(io::Error::other(error)))
-    }
-
-    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        match &*self.held {
-            Held::Memory(bytes) => {
-                let start = usize::try_from(self.offset).map_err(io::Error::other)?;
-                Ok(Cow::Borrowed(&bytes[start..start + self.len]))
-            }
-            Held::File(file) => {
-                let mut bytes = vec![0; self.len];
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(self.offset))?;
-                file.read_exact(&mut bytes)?;
-                Ok(Cow::Owned(bytes))
-            }
-        }
     }
 }

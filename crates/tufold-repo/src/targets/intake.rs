@@ -1,15 +1,18 @@
 //! A list of any length, read within bounded memory.
 //!
-//! Rows are packed as they are read, by all cores, and spread over parts by the leading bits of the
-//! SHA-256 of their paths. Where the parts grow too large they go to a temporary file, which has no
-//! name and so goes with the process, however that ends.
+//! Rows are packed as they are read, by all cores; within its block of the list each is put with the
+//! others of its part, which is told by the leading bits of the SHA-256 of its path. Where the blocks
+//! grow too many they go part by part to a temporary file, which has no name and so goes with the
+//! process, however that ends.
 //!
 //! A packed row: the first four bytes of the hash (big-endian), the number of its line (8), the
 //! length of the path (2) and of what follows it (4, all little-endian); the path; then the file's
 //! length (8) and SHA-256, or, where it has more than these, its JSON.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -44,27 +47,44 @@ pub struct Intake {
     folder: PathBuf,
     rows: u64,
     path_bytes: u64,
+    /// What is in memory.
+    held: Vec<Packed>,
+    held_bytes: u64,
+    /// What is in the temporary file, for each part.
     parts: Vec<Part>,
     spilled: Option<File>,
     spilled_bytes: u64,
 }
 
-/// The rows of some leading bits.
+/// The rows of some leading bits that are in the temporary file.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) rows: u64,
-    /// Those in memory.
-    pub(super) held: Vec<u8>,
-    /// Where the others are in the temporary file: offset and length.
+    /// Where they are: offset and length.
     pub(super) extents: Vec<(u64, usize)>,
 }
 
-/// Rows of one block of the list.
-struct Packed {
+/// Rows of one block of the list, part after part.
+#[derive(Debug)]
+pub(super) struct Packed {
     bytes: Vec<u8>,
-    /// Where each row begins.
-    starts: Vec<usize>,
+    /// Where each part ends in the bytes, and how many rows it has.
+    parts: Vec<(usize, usize)>,
+    rows: u64,
     path_bytes: u64,
+}
+
+/// A row that is not packed yet.
+struct Row<'b> {
+    hash: [u8; 4],
+    line: u64,
+    path: Cow<'b, str>,
+    file: RowFile,
+}
+
+enum RowFile {
+    Plain(u64, Digest),
+    Json(Vec<u8>),
 }
 
 /// A block of whole lines with the number of the first.
@@ -95,7 +115,7 @@ impl Intake {
             );
             let packed = packed.into_iter().collect::<Result<Vec<_>, _>>();
             let packed = packed.map_err(|(line, problem)| blocks.line_error(line, problem))?;
-            intake.add(&packed)?;
+            intake.add(packed)?;
             progress(intake.rows);
             let (next, fault) = next;
             batch = next;
@@ -120,6 +140,8 @@ impl Intake {
             folder: folder.to_owned(),
             rows: 0,
             path_bytes: 0,
+            held: Vec::new(),
+            held_bytes: 0,
             parts: std::iter::repeat_with(Part::default).take(PARTS).collect(),
             spilled: None,
             spilled_bytes: 0,
@@ -143,30 +165,15 @@ impl Intake {
         self.memory
     }
 
-    /// Spreads rows over the parts.
-    fn add(&mut self, packed: &[Packed]) -> Result<(), ListError> {
-        for packed in packed {
-            self.rows += packed.starts.len() as u64;
+    /// Takes the rows of some blocks.
+    fn add(&mut self, packed: Vec<Packed>) -> Result<(), ListError> {
+        for packed in &packed {
+            self.rows += packed.rows;
             self.path_bytes += packed.path_bytes;
+            self.held_bytes += packed.bytes.len() as u64;
         }
-        let width = PARTS.div_ceil(rayon::current_num_threads().max(1));
-        self.parts.par_chunks_mut(width).enumerate().for_each(|(nth, parts)| {
-            let first = nth * width;
-            for packed in packed {
-                let ends = packed.starts.iter().skip(1).copied().chain([packed.bytes.len()]);
-                for (&start, end) in packed.starts.iter().zip(ends) {
-                    let row = &packed.bytes[start..end];
-                    let part =
-                        usize::from(u16::from_be_bytes([row[0], row[1]]) >> (16 - PART_BITS));
-                    if let Some(part) = part.checked_sub(first).and_then(|at| parts.get_mut(at)) {
-                        part.rows += 1;
-                        part.held.extend_from_slice(row);
-                    }
-                }
-            }
-        });
-        let held: u64 = self.parts.iter().map(|part| part.held.len() as u64).sum();
-        if held > self.memory.for_rows() { self.spill() } else { Ok(()) }
+        self.held.extend(packed);
+        if self.held_bytes > self.memory.for_rows() { self.spill() } else { Ok(()) }
     }
 
     /// Writes what is held to the temporary file.
@@ -176,12 +183,24 @@ impl Intake {
             Some(file) => file,
             none => none.insert(tempfile::tempfile_in(&self.folder).map_err(failed)?),
         };
-        for part in self.parts.iter_mut().filter(|part| !part.held.is_empty()) {
-            file.write_all(&part.held).map_err(failed)?;
-            part.extents.push((self.spilled_bytes, part.held.len()));
-            self.spilled_bytes += part.held.len() as u64;
-            part.held.clear();
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        for (nth, part) in self.parts.iter_mut().enumerate() {
+            let mut len = 0;
+            for packed in &self.held {
+                let (_, bytes, rows) = packed.of_parts(nth..nth + 1);
+                file.write_all(bytes).map_err(failed)?;
+                part.rows += rows;
+                len += bytes.len();
+            }
+            if len > 0 {
+                part.extents.push((self.spilled_bytes, len));
+                self.spilled_bytes += len as u64;
+            }
         }
+        file.flush().map_err(failed)?;
+        drop(file);
+        self.held.clear();
+        self.held_bytes = 0;
         Ok(())
     }
 
@@ -198,7 +217,7 @@ impl Intake {
                 Some((file, tempfile::tempfile_in(&self.folder).map_err(failed)?))
             }
         };
-        sort(self.parts, spilled, bits)
+        sort(self.held, &self.parts, spilled, bits)
             .map_err(|fault| fault.into_list_error(self.name, &self.folder))
     }
 
@@ -227,56 +246,118 @@ impl From<TargetList> for Intake {
                 .par_chunks(1 << 14)
                 .enumerate()
                 .map(|(chunk, rows)| {
-                    let mut packed = Packed::with_capacity(rows.len() * 160);
                     let line = nth * piece + (chunk << 14);
-                    for (line, target) in (line as u64..).zip(rows) {
-                        packed.push(line, target.path.as_str(), &target.file);
-                    }
-                    packed
+                    let rows = (line as u64..).zip(rows).map(|(line, Target { path, file })| {
+                        Row::new(line, Cow::Borrowed(path.as_str()), file)
+                    });
+                    Packed::of(&rows.collect::<Vec<_>>())
                 })
                 .collect();
-            intake.add(&packed).expect("what memory is enough for is not written to a file");
+            intake.add(packed).expect("what memory is enough for is not written to a file");
         }
         intake
     }
 }
 
 impl Packed {
-    fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), starts: Vec::new(), path_bytes: 0 }
+    fn of(rows: &[Row<'_>]) -> Self {
+        let mut parts = vec![(0, 0); PARTS];
+        for row in rows {
+            parts[row.part()].1 += 1;
+        }
+        // Where the next row of each part stands in the order.
+        let mut next: Vec<usize> = Vec::with_capacity(PARTS);
+        let mut before = 0;
+        for (_, rows) in &parts {
+            next.push(before);
+            before += *rows;
+        }
+        let mut order = vec![0; rows.len()];
+        for (at, row) in rows.iter().enumerate() {
+            let next = &mut next[row.part()];
+            order[*next] = at;
+            *next += 1;
+        }
+        let mut bytes = Vec::with_capacity(rows.iter().map(Row::packed_len).sum());
+        let mut order = order.into_iter();
+        for (end, count) in &mut parts {
+            for at in order.by_ref().take(*count) {
+                rows[at].pack(&mut bytes);
+            }
+            *end = bytes.len();
+        }
+        let path_bytes = rows.iter().map(|row| row.path.len() as u64).sum();
+        Self { bytes, parts, rows: rows.len() as u64, path_bytes }
     }
 
-    fn head(&mut self, line: u64, path: &str, file_len: u32) {
-        self.starts.push(self.bytes.len());
-        self.path_bytes += path.len() as u64;
-        self.bytes.extend_from_slice(&Digest::of(path.as_bytes()).as_bytes()[..4]);
-        self.bytes.extend_from_slice(&line.to_le_bytes());
-        let path_len = u16::try_from(path.len()).expect("a target path has at most 4,096 bytes");
-        self.bytes.extend_from_slice(&path_len.to_le_bytes());
-        self.bytes.extend_from_slice(&file_len.to_le_bytes());
-        self.bytes.extend_from_slice(path.as_bytes());
+    /// Where the rows of some parts begin, the rows, and how many these are.
+    pub(super) fn of_parts(&self, parts: Range<usize>) -> (u32, &[u8], u64) {
+        let start = parts.start.checked_sub(1).map_or(0, |before| self.parts[before].0);
+        let end = parts.end.checked_sub(1).map_or(0, |last| self.parts[last].0);
+        let rows = self.parts[parts].iter().map(|(_, rows)| *rows as u64).sum();
+        (u32::try_from(start).expect("a block is short"), &self.bytes[start..end], rows)
+    }
+}
+
+impl Packed {
+    /// What a sorted row keeps of the one at this place, and all that follows.
+    pub(super) fn sorted_from(&self, offset: u32) -> &[u8] {
+        &self.bytes[offset as usize + SORT_KEY_BYTES..]
+    }
+}
+
+impl<'b> Row<'b> {
+    fn plain(line: u64, path: Cow<'b, str>, length: u64, sha256: Digest) -> Self {
+        let [a, b, c, d, ..] = *Digest::of(path.as_bytes()).as_bytes();
+        Self { hash: [a, b, c, d], line, path, file: RowFile::Plain(length, sha256) }
     }
 
-    fn push_plain(&mut self, line: u64, path: &str, length: u64, sha256: &Digest) {
-        self.head(line, path, PLAIN);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        self.bytes.extend_from_slice(sha256.as_bytes());
-    }
-
-    fn push(&mut self, line: u64, path: &str, file: &TargetFile) {
-        match file.hashes.sha256() {
+    fn new(line: u64, path: Cow<'b, str>, file: &TargetFile) -> Self {
+        let mut row = Self::plain(line, path, file.length, Digest::from_bytes([0; 32]));
+        row.file = match file.hashes.sha256() {
             Some(sha256) if *file == TargetFile::new(file.length, sha256) => {
-                self.push_plain(line, path, file.length, &sha256);
+                RowFile::Plain(file.length, sha256)
             }
             _ => {
                 let mut canonical = Vec::new();
                 file.write(&mut canonical);
                 // Raw control characters, which canonical JSON has, are no JSON.
-                let json = tufold_meta::cjson::file_text(&canonical);
-                let len = u32::try_from(json.len()).expect("a row is one line of a list");
-                self.head(line, path, len);
-                self.bytes.extend_from_slice(&json);
+                RowFile::Json(tufold_meta::cjson::file_text(&canonical).into_owned())
             }
+        };
+        row
+    }
+
+    fn part(&self) -> usize {
+        usize::from(u16::from_be_bytes([self.hash[0], self.hash[1]]) >> (16 - PART_BITS))
+    }
+
+    fn packed_len(&self) -> usize {
+        let file = match &self.file {
+            RowFile::Plain(..) => PLAIN_BYTES,
+            RowFile::Json(json) => json.len(),
+        };
+        SORT_KEY_BYTES + LENGTHS_BYTES + self.path.len() + file
+    }
+
+    fn pack(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.hash);
+        bytes.extend_from_slice(&self.line.to_le_bytes());
+        let path_len =
+            u16::try_from(self.path.len()).expect("a target path has at most 4,096 bytes");
+        bytes.extend_from_slice(&path_len.to_le_bytes());
+        let file_len = match &self.file {
+            RowFile::Plain(..) => PLAIN,
+            RowFile::Json(json) => u32::try_from(json.len()).expect("a row is one line of a list"),
+        };
+        bytes.extend_from_slice(&file_len.to_le_bytes());
+        bytes.extend_from_slice(self.path.as_bytes());
+        match &self.file {
+            RowFile::Plain(length, sha256) => {
+                bytes.extend_from_slice(&length.to_le_bytes());
+                bytes.extend_from_slice(sha256.as_bytes());
+            }
+            RowFile::Json(json) => bytes.extend_from_slice(json),
         }
     }
 }
@@ -367,41 +448,43 @@ fn read_blocks(
 
 /// Packs the lines of a block; or says which one is wrong, and why.
 fn pack(block: &Block, json_lines: bool) -> Result<Packed, (u64, LineError)> {
-    let mut packed = Packed::with_capacity(block.bytes.len());
+    let mut rows = Vec::new();
     for (number, text) in (block.line..).zip(lines_of(&block.bytes)) {
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let result = if text.len() > MAX_LINE_BYTES {
             Err(LineError::TooLong)
         } else if json_lines {
-            pack_json(&mut packed, number, text)
+            json_row(number, text)
         } else {
-            pack_tsv(&mut packed, number, text)
+            tsv_row(number, text)
         };
-        result.map_err(|problem| (number, problem))?;
+        rows.extend(result.map_err(|problem| (number, problem))?);
     }
-    Ok(packed)
+    Ok(Packed::of(&rows))
 }
 
-fn pack_json(packed: &mut Packed, line: u64, text: &[u8]) -> Result<(), LineError> {
+/// `None` for a line with nothing in it.
+fn json_row(line: u64, text: &[u8]) -> Result<Option<Row<'_>>, LineError> {
     let text = utf8(text)?;
-    if !text.bytes().all(|byte| is_blank(&byte)) {
-        let Target { path, file } = json::read_target(text)?;
-        packed.push(line, path.as_str(), &file);
+    if text.bytes().all(|byte| is_blank(&byte)) {
+        return Ok(None);
     }
-    Ok(())
+    let Target { path, file } = json::read_target(text)?;
+    Ok(Some(Row::new(line, Cow::Owned(path.as_str().to_owned()), &file)))
 }
 
-fn pack_tsv(packed: &mut Packed, line: u64, text: &[u8]) -> Result<(), LineError> {
+/// `None` for the header.
+fn tsv_row(line: u64, text: &[u8]) -> Result<Option<Row<'_>>, LineError> {
     let text = utf8(text)?;
     if line == 1 {
         let header = || LineError::Header { found: quote(text), expected: TARGETS_HEADER };
-        return if text == TARGETS_HEADER { Ok(()) } else { Err(header()) };
+        return if text == TARGETS_HEADER { Ok(None) } else { Err(header()) };
     }
     let [path, length, sha256] = columns(text)?;
     value_path(path, TargetPath::check(path))?;
     let length = target_length("length", length)?;
-    packed.push_plain(line, path, length, &target_sha256("sha256", sha256)?);
-    Ok(())
+    let sha256 = target_sha256("sha256", sha256)?;
+    Ok(Some(Row::plain(line, Cow::Borrowed(path), length, sha256)))
 }
 
 /// The temporary file failed.

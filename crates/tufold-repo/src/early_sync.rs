@@ -1,0 +1,50 @@
+//! Files are brought to the disk while later ones are still made, so that the one sync that counts finds little left to do.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use tufold_store::Store;
+
+use crate::error::Error;
+
+/// So much is written before the disk is set to work: some hundreds of bins.
+const EVERY_BYTES: u64 = 8 << 20;
+
+/// A thread that syncs a store as often as enough was written and the disk is free.
+pub(crate) struct EarlySync<'s> {
+    wake: SyncSender<()>,
+    thread: ScopedJoinHandle<'s, Result<(), tufold_store::Error>>,
+    written_bytes: AtomicU64,
+}
+
+impl<'s> EarlySync<'s> {
+    /// Starts the thread. It ends with this value.
+    pub(crate) fn start(scope: &'s Scope<'s, '_>, store: &'s dyn Store) -> Self {
+        // One message waits at most: a sync brings all there is.
+        let (wake, woken) = sync_channel(1);
+        let thread = scope.spawn(move || woken.into_iter().try_for_each(|()| store.sync()));
+        Self { wake, thread, written_bytes: AtomicU64::new(0) }
+    }
+
+    /// Counts what was written.
+    pub(crate) fn add(&self, len_bytes: u64) {
+        let before = self.written_bytes.fetch_add(len_bytes, Ordering::Relaxed);
+        if before / EVERY_BYTES != (before + len_bytes) / EVERY_BYTES {
+            // It fails where a message waits already, or where a sync has failed, which `finish` tells.
+            let _ = self.wake.try_send(());
+        }
+    }
+
+    /// How much was written.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.written_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the sync that is under way. What failed to be written is told once, so its error is the commit's.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        drop(self.wake);
+        let result = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(result?)
+    }
+}
