@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use tufold_meta::{BitLength, Time};
 use tufold_repo::layout::{Delegation, Layout, SnapshotForm};
 use tufold_repo::settings::{Lifetimes, Settings};
-use tufold_repo::targets::{Source, TargetList, read_targets};
+use tufold_repo::targets::{Intake, Source, TargetList, read_targets};
 use tufold_repo::{Event, KeyRequest, NewRepository};
 
 pub mod contender;
+pub mod floor;
 pub mod load;
 pub mod measure;
 #[path = "../../crates/tufold-delta/tests/samples/mod.rs"]
@@ -35,7 +36,7 @@ pub fn debian_sid() -> TargetList {
 }
 
 /// Makes a repository of succinct bins in the folder `path`, with the fixed keys of the tests.
-pub fn new_repository(path: &Path, targets: TargetList, bins: u64) {
+pub fn new_repository(path: &Path, targets: impl Into<Intake>, bins: u64) {
     let bits = BitLength::from_bin_count(bins).expect("a power of two");
     let layout =
         Layout { delegation: Delegation::BinsSuccinct(bits), snapshot: SnapshotForm::Versions };
