@@ -10,6 +10,7 @@ mod deltas;
 mod determinism;
 mod faults;
 mod fuzz_corpus;
+mod instructions;
 mod interop;
 mod interrupted;
 mod killed;

@@ -1,5 +1,6 @@
 //! Targets sorted by bin and path: each bin is one run of bytes, in memory or in a temporary file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -24,22 +25,18 @@ pub(crate) struct Binned {
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     held: Arc<Held>,
-    /// Where it begins: the number of its first row, or the place in the file.
     start: u64,
     len: usize,
     count: u64,
 }
 
-/// Where the runs of a group are.
+/// Where the runs of a group are. Those in memory are copied there from the blocks in which they were read: rows from all over
+/// memory, one after another, would take longer to write than the copy does to make.
 #[derive(Debug)]
 enum Held {
-    /// In the blocks in which they were read; the places are in order.
-    Blocks(Arc<Vec<Packed>>, Vec<Place>),
+    Memory(Vec<u8>),
     File(Arc<Mutex<File>>),
 }
-
-/// A row's block, and where it begins there.
-type Place = (u32, u32);
 
 /// Why rows were not sorted.
 pub(super) enum Fault {
@@ -69,14 +66,13 @@ impl From<io::Error> for Fault {
 /// Sorts rows: those that are `held` and those that are in the first of the files `spilled`, from where all go to the second. Of
 /// several paths that stand twice, the error names the one whose second line comes first.
 pub(super) fn sort(
-    held: Vec<Packed>,
+    held: &[Packed],
     parts: &[Part],
     spilled: Option<(File, File)>,
     bits: BitLength,
 ) -> Result<Binned, Fault> {
     // A bin is never in two groups, and a group has one part or more.
     let parts_of_group = 1 << PART_BITS.saturating_sub(bits.bits());
-    let held = Arc::new(held);
     let (from, to) = spilled.unzip();
     let (from, to) = (from.map(Mutex::new), to.map(|file| Arc::new(Mutex::new(file))));
     let mut place = 0;
@@ -94,29 +90,24 @@ pub(super) fn sort(
         .map(|(nth, (place, group))| {
             let spilled = from.as_ref().map(|file| gather(group, file)).transpose()?;
             let parts = nth * parts_of_group..(nth + 1) * parts_of_group;
-            let blocks = (0..).zip(&*held).map(|(block, packed)| {
-                let (first, bytes, rows) = packed.of_parts(parts.clone());
-                ((block, first), bytes, rows)
-            });
-            let spilled = spilled.iter().map(|(bytes, rows)| ((0, 0), &bytes[..], *rows));
-            let blocks = blocks.chain(spilled);
-            let (rows, ends) = sort_group(blocks, nth, bits)?;
-            let held = match &to {
-                None => Held::Blocks(held.clone(), rows.iter().map(|row| row.place).collect()),
+            let blocks = held.iter().map(|block| block.of_parts(parts.clone()));
+            let blocks = blocks.chain(spilled.iter().map(|(bytes, rows)| (&bytes[..], *rows)));
+            let (rows, bins) = sort_group(blocks, nth, bits)?;
+            let mut sorted = Vec::with_capacity(bins.iter().map(|bin| bin.len).sum());
+            rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
+            let (held, mut start) = match &to {
+                None => (Held::Memory(sorted), 0),
                 Some(file) => {
-                    let mut sorted = Vec::with_capacity(ends.iter().map(|end| end.len).sum());
-                    rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
                     let mut locked = file.lock().unwrap_or_else(PoisonError::into_inner);
                     locked.seek(SeekFrom::Start(place))?;
                     locked.write_all(&sorted)?;
-                    Held::File(file.clone())
+                    (Held::File(file.clone()), place)
                 }
             };
-            let mut start = if to.is_some() { place } else { 0 };
             let held = Arc::new(held);
-            let runs = ends.into_iter().map(|Bin { len, count }| {
+            let runs = bins.into_iter().map(|Bin { len, count }| {
                 let run = Run { held: held.clone(), start, len, count };
-                start += if to.is_some() { len as u64 } else { count };
+                start += len as u64;
                 run
             });
             Ok(runs.collect())
@@ -179,29 +170,26 @@ struct Sorted<'b> {
     line: u64,
     path: &'b [u8],
     sorted: &'b [u8],
-    place: Place,
 }
 
 /// The rows of a group by bin and path, and its bins. The group is given as blocks of rows.
 fn sort_group<'b>(
-    blocks: impl Iterator<Item = (Place, &'b [u8], u64)> + Clone,
+    blocks: impl Iterator<Item = (&'b [u8], u64)> + Clone,
     nth: usize,
     bits: BitLength,
 ) -> Result<(Vec<Sorted<'b>>, Vec<Bin>), Fault> {
     let damaged = || io::Error::other("a row that was written is damaged");
-    let count: u64 = blocks.clone().map(|(_, _, rows)| rows).sum();
+    let count: u64 = blocks.clone().map(|(_, rows)| rows).sum();
     let mut rows = Vec::with_capacity(usize::try_from(count).map_err(io::Error::other)?);
-    for ((block, first), bytes, _) in blocks {
+    for (bytes, _) in blocks {
         let mut at = 0;
         while at < bytes.len() {
             let row = packed_row(bytes, at).ok_or_else(damaged)?;
-            let offset = u32::try_from(at).map_err(io::Error::other)?;
             rows.push(Sorted {
                 bin: row.hash >> (32 - bits.bits()),
                 line: row.line,
                 path: row.path,
                 sorted: row.sorted,
-                place: (block, first.checked_add(offset).ok_or_else(damaged)?),
             });
             at = row.end;
         }
@@ -248,33 +236,15 @@ impl Run {
 
     /// Calls `with` on every target in the order of the paths.
     pub(crate) fn for_each(&self, mut with: impl FnMut(&str, TargetFile)) -> io::Result<()> {
-        let damaged = || io::Error::other("a row that was written is damaged");
-        let mut row = |bytes: &[u8]| -> Option<usize> {
-            let (path, file, used) = sorted_row(bytes)?;
-            with(path, file.unpack()?);
-            Some(used)
-        };
-        match &*self.held {
-            Held::Blocks(blocks, places) => {
-                let start = usize::try_from(self.start).map_err(io::Error::other)?;
-                let count = usize::try_from(self.count).map_err(io::Error::other)?;
-                for &(block, offset) in &places[start..start + count] {
-                    let bytes = blocks[block as usize].sorted_from(offset);
-                    row(bytes).ok_or_else(damaged)?;
-                }
-            }
-            Held::File(file) => {
-                let mut bytes = vec![0; self.len];
-                {
-                    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                    file.seek(SeekFrom::Start(self.start))?;
-                    file.read_exact(&mut bytes)?;
-                }
-                let mut rest = &*bytes;
-                while !rest.is_empty() {
-                    rest = &rest[row(rest).ok_or_else(damaged)?..];
-                }
-            }
+        let bytes = self.bytes()?;
+        let mut rest = &*bytes;
+        while !rest.is_empty() {
+            let row = sorted_row(rest).and_then(|(path, file, used)| {
+                with(path, file.unpack()?);
+                Some(used)
+            });
+            let used = row.ok_or_else(|| io::Error::other("a row that was written is damaged"))?;
+            rest = &rest[used..];
         }
         Ok(())
     }
@@ -288,5 +258,21 @@ impl Run {
             Err(error) => wrong = Some(error),
         })?;
         wrong.map_or(Ok(targets), |error| Err(io::Error::other(error)))
+    }
+
+    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        match &*self.held {
+            Held::Memory(bytes) => {
+                let start = usize::try_from(self.start).map_err(io::Error::other)?;
+                Ok(Cow::Borrowed(&bytes[start..start + self.len]))
+            }
+            Held::File(file) => {
+                let mut bytes = vec![0; self.len];
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(self.start))?;
+                file.read_exact(&mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
     }
 }

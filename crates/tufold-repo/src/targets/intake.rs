@@ -187,7 +187,7 @@ impl Intake {
         for (nth, part) in self.parts.iter_mut().enumerate() {
             let mut len = 0;
             for packed in &self.held {
-                let (_, bytes, rows) = packed.of_parts(nth..nth + 1);
+                let (bytes, rows) = packed.of_parts(nth..nth + 1);
                 file.write_all(bytes).map_err(failed)?;
                 part.rows += rows;
                 len += bytes.len();
@@ -217,7 +217,7 @@ impl Intake {
                 Some((file, tempfile::tempfile_in(&self.folder).map_err(failed)?))
             }
         };
-        sort(self.held, &self.parts, spilled, bits)
+        sort(&self.held, &self.parts, spilled, bits)
             .map_err(|fault| fault.into_list_error(self.name, &self.folder))
     }
 
@@ -290,19 +290,12 @@ impl Packed {
         Self { bytes, parts, rows: rows.len() as u64, path_bytes }
     }
 
-    /// Where the rows of some parts begin, the rows, and how many these are.
-    pub(super) fn of_parts(&self, parts: Range<usize>) -> (u32, &[u8], u64) {
+    /// The rows of some parts, and how many these are.
+    pub(super) fn of_parts(&self, parts: Range<usize>) -> (&[u8], u64) {
         let start = parts.start.checked_sub(1).map_or(0, |before| self.parts[before].0);
         let end = parts.end.checked_sub(1).map_or(0, |last| self.parts[last].0);
         let rows = self.parts[parts].iter().map(|(_, rows)| *rows as u64).sum();
-        (u32::try_from(start).expect("a block is short"), &self.bytes[start..end], rows)
-    }
-}
-
-impl Packed {
-    /// What a sorted row keeps of the one at this place, and all that follows.
-    pub(super) fn sorted_from(&self, offset: u32) -> &[u8] {
-        &self.bytes[offset as usize + SORT_KEY_BYTES..]
+        (&self.bytes[start..end], rows)
     }
 }
 
