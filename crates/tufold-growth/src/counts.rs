@@ -133,6 +133,42 @@ pub(crate) struct Bundles {
     pub(crate) top: TopSteps,
 }
 
+/// Deltas of documents that list roles, over a change of the bins: all new bins start at one version, so that only their
+/// names cost, and those only where the digits of a bin's number grow.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Crossing {
+    /// How many.
+    pub(crate) count: f64,
+    /// Those of them that carry signatures of their own.
+    pub(crate) signed: f64,
+    /// New bins whose names have as many digits as those before.
+    pub(crate) kept: f64,
+    /// New bins whose names have a digit more.
+    pub(crate) renamed: f64,
+    /// Digests that they bring.
+    pub(crate) digests: f64,
+    /// Targets in old bins that changed on the way and stay listed: a bundle tells all of them again, since their home is
+    /// elsewhere now.
+    pub(crate) strays: f64,
+}
+
+/// What makes a reader's bins of those that it holds, and leads over the change elsewhere.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Regrouped {
+    /// Objects that make new bins of old ones.
+    pub(crate) objects: f64,
+    /// Their bytes.
+    pub(crate) object_bytes: f64,
+    /// The snapshot's edges over the change.
+    pub(crate) snapshot: Crossing,
+    /// The bundles over it; what else they bring is counted with the other bundles.
+    pub(crate) bundles: Crossing,
+    /// The edges of the top-level role that delegates to other succinct bins now.
+    pub(crate) top: f64,
+    /// The edges of `bins` that delegates to others.
+    pub(crate) bins: Crossing,
+}
+
 /// The documents above the bins, or above the projects' roles.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Listing {
@@ -152,6 +188,22 @@ pub(crate) struct Listing {
     pub(crate) top: Top,
     /// The digits of the version of `bins`.
     pub(crate) bins_digits: f64,
+    /// What the role that delegates to the bins says of those before.
+    #[serde(default)]
+    pub(crate) history_bytes: f64,
+    /// Roles that are no longer delegated and stay in the snapshot.
+    #[serde(default)]
+    pub(crate) stale: Stale,
+}
+
+/// See [`Listing::stale`]: the same numbers of these alone.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub(crate) struct Stale {
+    pub(crate) roles: f64,
+    pub(crate) name_bytes: f64,
+    pub(crate) digits: f64,
+    pub(crate) length_digits: f64,
+    pub(crate) entropy: f64,
 }
 
 /// The top-level targets role.
@@ -196,6 +248,9 @@ pub(crate) struct DeltaReads {
     pub(crate) whole: Documents,
     /// All of it by bundles.
     pub(crate) bundles: Bundles,
+    /// What a change of the bins takes.
+    #[serde(default)]
+    pub(crate) regrouped: Regrouped,
 }
 
 /// A visit.
@@ -242,6 +297,9 @@ pub(crate) struct Writes {
     pub(crate) steps: Steps,
     /// The bundles.
     pub(crate) bundles: Bundles,
+    /// What a change of the bins takes.
+    #[serde(default)]
+    pub(crate) regrouped: Regrouped,
 }
 
 /// A history.
@@ -257,6 +315,9 @@ pub(crate) struct Counts {
     pub(crate) roles: Documents,
     /// Bytes of entries of the longest of them.
     pub(crate) longest: f64,
+    /// Roles that are no longer delegated, and whose last files stay.
+    #[serde(default)]
+    pub(crate) stale: Documents,
 }
 
 adds_up! {
@@ -265,14 +326,18 @@ adds_up! {
     SnapshotSteps { count, signed, entropy, digests, names, name_bytes }
     TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, places }
     Bundles { count, outline, roles, top }
-    Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits }
+    Crossing { count, signed, kept, renamed, digests, strays }
+    Regrouped { objects, object_bytes, snapshot, bundles, top, bins }
+    Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits, history_bytes, stale }
+    Stale { roles, name_bytes, digits, length_digits, entropy }
     Top { count, digits, projects, delegation_bytes, flat }
     DeltaReads {
-        requests, round_trips, snapshot, cold_snapshot, top, flat_top, top_whole, bins, bins_whole, roles, whole, bundles
+        requests, round_trips, snapshot, cold_snapshot, top, flat_top, top_whole, bins, bins_whole, roles, whole, bundles,
+        regrouped
     }
     Reads { needed, snapshot, top, bins, roles, round_trips, delta }
     Writes {
-        listing, bins, roles, delta_files, snapshot, cold_snapshot, top, flat_top, bins_steps, steps, bundles
+        listing, bins, roles, delta_files, snapshot, cold_snapshot, top, flat_top, bins_steps, steps, bundles, regrouped
     }
 }
 
@@ -328,6 +393,13 @@ impl SnapshotSteps {
     /// What the rates of a snapshot's edges are rates of; signatures are not.
     pub(crate) fn features(&self) -> Vec<f64> {
         vec![self.count, self.entropy, self.digests, self.names, self.name_bytes]
+    }
+}
+
+impl Crossing {
+    /// What the rates of such deltas are rates of; signatures of their own are not.
+    pub(crate) fn features(&self) -> Vec<f64> {
+        vec![self.count, self.kept, self.renamed, self.digests, self.strays]
     }
 }
 

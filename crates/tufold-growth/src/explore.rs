@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use tufold_report::{
-    Axis, Explorer, Lines, Mark, Origin, Plot, Run, Section, Series, Slider, Unit, answer,
+    Axis, Column, Explorer, Lines, Mark, Origin, Plot, Run, Section, Series, Slider, Table, Unit,
+    Value, answer,
 };
 
 use crate::Error;
 use crate::cost::Costs;
 use crate::layout::{Bins, Form, LayoutSpec, Snapshots};
 use crate::math::round;
-use crate::plan::{Deltas, PlanOptions, Planned, plan, today};
+use crate::plan::{Deltas, Doubling, PlanOptions, Planned, plan, today};
 use crate::predict::Predictor;
 use crate::rates::Rates;
 use crate::scenario::{ClientKind, DAY_S, Scenario};
@@ -300,11 +301,14 @@ fn schedule(scenario: &Scenario, planned: &Planned) -> Section {
     }
     let finding = match planned.schedule.first() {
         Some(first) => format!(
-            "The bins double first in {}, at {} targets, to {}; {} are written once",
+            "The bins double first in {}, at {} targets, to {}: the publisher writes {} once, a returning client pays {} by \
+             deltas and {} without",
             Unit::Years.short(first.in_days / DAYS_OF_YEAR),
             Unit::Count.short(first.targets as f64),
             Unit::Count.full(first.to_bins as f64),
-            Unit::Bytes.short(first.rewritten_bytes)
+            Unit::Bytes.short(first.price.metadata_bytes + first.price.delta_bytes),
+            Unit::Bytes.short(first.price.thin_bytes),
+            Unit::Bytes.short(first.price.gzip_bytes)
         ),
         None => "No doubling of the bins pays in the years that were looked at".to_owned(),
     };
@@ -319,7 +323,52 @@ fn schedule(scenario: &Scenario, planned: &Planned) -> Section {
     });
     let days = Unit::Count.short(scenario.index.doubling_time_days.value);
     let note = format!("The index doubles in {days} days; the times are true to a month.");
-    section("When to double the bins", finding, plot, vec![note])
+    let priced = "What a doubling costs: the publish that makes it, and the next visit of a reader that has missed nothing \
+                  else. A returning client by deltas makes both halves of each bin that it holds; without deltas it fetches the \
+                  snapshot of twice the bins and each new bin whole. All of it is predicted from exact lengths."
+        .to_owned();
+    let mut section = section("When to double the bins", finding, plot, vec![note, priced]);
+    if !planned.schedule.is_empty() {
+        section.table = doublings(&planned.schedule);
+    }
+    section
+}
+
+/// A line for each doubling, with what it costs whom.
+fn doublings(schedule: &[Doubling]) -> Table {
+    let row = |doubling: &Doubling| {
+        let price = &doubling.price;
+        let number = |value: f64| Value::Number(value, Origin::Predicted);
+        vec![
+            Value::Given(doubling.in_days / DAYS_OF_YEAR),
+            Value::Given(doubling.targets as f64),
+            Value::Given(doubling.from_bins as f64),
+            Value::Given(doubling.to_bins as f64),
+            number(price.metadata_bytes + price.delta_bytes),
+            number(price.metadata_files + price.delta_files),
+            number(price.held_bins),
+            number(price.thin_bytes),
+            number(price.gzip_bytes),
+            number(price.mirror_bytes),
+            number(price.mirror_plain_bytes),
+        ]
+    };
+    Table {
+        columns: vec![
+            Column::number("years from now", Unit::Years),
+            Column::number("targets", Unit::Count),
+            Column::number("bins before", Unit::Count),
+            Column::number("bins after", Unit::Count),
+            Column::number("the publisher writes", Unit::Bytes),
+            Column::number("files", Unit::Count),
+            Column::number("bins that a client holds", Unit::Count),
+            Column::number("it pays by deltas", Unit::Bytes),
+            Column::number("by whole files in gzip", Unit::Bytes),
+            Column::number("a mirror by its bundle", Unit::Bytes),
+            Column::number("a mirror by whole files", Unit::Bytes),
+        ],
+        rows: schedule.iter().map(row).collect(),
+    }
 }
 
 fn section(title: &str, finding: String, plot: Plot, notes: Vec<String>) -> Section {

@@ -12,6 +12,7 @@ use crate::layout::{Bins, LayoutSpec, Snapshots};
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
 use crate::rates::Rates;
+use crate::rebins::{self, RebinRow, Step};
 use crate::replay::{ReplayOptions, Replayed, experiment, replay, replay_trace};
 use crate::scenario::Scenario;
 use crate::trace::Lists;
@@ -55,6 +56,9 @@ pub struct Growth {
     pub scenario: Scenario,
     /// Every cell; what was replayed is there twice.
     pub rows: Vec<Row>,
+    /// Every time that the bins double along with the index, where their number is chosen at each size.
+    #[serde(default)]
+    pub rebins: Vec<RebinRow>,
     /// Each number that was measured and predicted.
     pub agreement: Vec<Deviation>,
     /// The deviations in brief.
@@ -119,9 +123,10 @@ pub fn grow(
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Growth, Error> {
     let ladder = grid.options.ladder;
-    let mut done = grid.resume.as_deref().map(read_cells).transpose()?.unwrap_or_default();
+    let mut cells = Cells::of(grid)?;
     let sizes = (0..=grid.doublings).map(|doubling| grid.from << doubling);
     let (mut rows, mut agreement) = (Vec::new(), Vec::new());
+    let mut chosen: BTreeMap<usize, Vec<(u64, LayoutSpec)>> = BTreeMap::new();
     let replays = sizes.clone().filter(|&targets| targets <= grid.replay_to).count() as u64;
     let layouts = grid.layouts.iter().filter(|l| l.snapshot != Snapshots::Merkle).count() as u64;
     progress(Event::Start(replays * layouts));
@@ -129,8 +134,11 @@ pub fn grow(
         let scaled = scenario.scaled(targets);
         let experiment = experiment(&scaled);
         let predictor = Predictor::new(&scaled, experiment, rates.clone(), ladder)?;
-        for &layout in &grid.layouts {
+        for (place, &layout) in grid.layouts.iter().enumerate() {
             let settled = settled(&predictor, layout)?;
+            if layout.bins == Bins::Auto {
+                chosen.entry(place).or_default().push((targets, settled));
+            }
             let row = |provenance, costs| Row {
                 scenario: scenario.name.clone(),
                 doubling: doublings(scenario.index.targets.value, targets),
@@ -146,23 +154,16 @@ pub fn grow(
             let is_made = layout.snapshot != Snapshots::Merkle;
             let expected = predictor.predict(settled)?;
             if is_made && targets <= grid.replay_to {
-                let key = key(&scaled, settled, grid.options)?;
-                let replayed = match done.remove(&key) {
-                    Some(replayed) => replayed,
-                    None => {
-                        let name = format!("{settled}, {targets} targets");
-                        let step = |at, of| progress(Event::Publish(name.clone(), at, of));
-                        let replayed = replay(&scaled, settled, grid.options, &grid.work, &step)?;
-                        if let Some(file) = &grid.resume {
-                            note(file, &Cell { key, replayed: replayed.clone() })?;
-                        }
-                        replayed
-                    }
-                };
+                let key = cells.key("", &scaled, settled)?;
+                let replayed = cells.replayed(key, &mut || {
+                    let name = format!("{settled}, {targets} targets");
+                    let step = |at, of| progress(Event::Publish(name.clone(), at, of));
+                    replay(&scaled, settled, grid.options, &grid.work, &step)
+                })?;
                 progress(Event::Cell);
                 let predicted = predictor.price(settled, &replayed.counted)?;
                 compare(
-                    &settled,
+                    &settled.to_string(),
                     targets,
                     [&replayed.costs, &predicted, &expected],
                     &mut agreement,
@@ -173,8 +174,22 @@ pub fn grow(
             rows.push(row(how, expected));
         }
     }
+    let steps: Vec<Step> = chosen.into_values().flat_map(|sizes| steps(&sizes)).collect();
+    let replays = steps.iter().filter(|step| step.is_replayed(grid)).count() as u64;
+    progress(Event::Start(replays));
+    let (rebins, more) = rebins::rows(scenario, rates, grid, &steps, &mut cells, progress)?;
+    agreement.extend(more);
     progress(Event::Finish);
-    Ok(grown(scenario, rates, grid, rows, agreement))
+    Ok(Growth { rebins, ..grown(scenario, rates, grid, rows, agreement) })
+}
+
+/// Each time that another number of bins costs least once the index has doubled.
+fn steps(sizes: &[(u64, LayoutSpec)]) -> Vec<Step> {
+    let pairs = sizes.windows(2).filter(|pair| {
+        let is_made = pair[0].1.snapshot != Snapshots::Merkle;
+        is_made && pair[0].1.bits() < pair[1].1.bits()
+    });
+    pairs.map(|pair| Step { targets: pair[0].0, from: pair[0].1, to: pair[1].1 }).collect()
 }
 
 fn grown(
@@ -186,7 +201,8 @@ fn grown(
 ) -> Growth {
     let summary = summary(&agreement);
     let (seed, rates) = (grid.options.seed, rates.provenance.clone());
-    Growth { scenario: scenario.clone(), rows, agreement, summary, seed, rates }
+    let (scenario, rebins) = (scenario.clone(), Vec::new());
+    Growth { scenario, rows, rebins, agreement, summary, seed, rates }
 }
 
 /// Lives through a real history, which is given as lists of targets, such as two of Debian's: each list after the first is a
@@ -222,7 +238,12 @@ pub fn grow_lists(
         let predicted = predictor.price(settled, &replayed.counted)?;
         // A form with a role a project may have no expectation: paths of a list need not be the scenario's.
         let expected = predictor.predict(settled).unwrap_or_else(|_| predicted.clone());
-        compare(&settled, targets, [&replayed.costs, &predicted, &expected], &mut agreement);
+        compare(
+            &settled.to_string(),
+            targets,
+            [&replayed.costs, &predicted, &expected],
+            &mut agreement,
+        );
         for (provenance, costs) in
             [(Provenance::Measured, replayed.costs), (Provenance::Predicted, predicted)]
         {
@@ -253,20 +274,57 @@ fn settled(predictor: &Predictor<'_>, layout: LayoutSpec) -> Result<LayoutSpec, 
 }
 
 /// How often `from` doubles to become `to`, about.
-fn doublings(from: u64, to: u64) -> i32 {
+pub(crate) fn doublings(from: u64, to: u64) -> i32 {
     let log = (to as f64 / from as f64).log2();
     let rounded = crate::math::round(log.abs());
     let whole = i32::try_from(rounded).unwrap_or(i32::MAX);
     if log < 0.0 { -whole } else { whole }
 }
 
-/// What decides a replay.
-fn key(scenario: &Scenario, layout: LayoutSpec, options: ReplayOptions) -> Result<String, Error> {
-    let text = serde_json::to_vec(scenario)
-        .map_err(|error| Error::Form { file: scenario.name.clone(), problem: error.to_string() })?;
-    let ReplayOptions { ladder, seed, visitors } = options;
-    let digest = tufold_meta::Digest::of(&text);
-    Ok(format!("{layout} {ladder} {seed} {visitors} {digest}"))
+/// Replays that are done already, and the file that they are noted in.
+pub(crate) struct Cells<'g> {
+    grid: &'g Grid,
+    done: BTreeMap<String, Replayed>,
+}
+
+impl<'g> Cells<'g> {
+    pub(crate) fn of(grid: &'g Grid) -> Result<Self, Error> {
+        let done = grid.resume.as_deref().map(read_cells).transpose()?.unwrap_or_default();
+        Ok(Self { grid, done })
+    }
+
+    /// What decides a replay; `more` is what the layout does not say.
+    pub(crate) fn key(
+        &self,
+        more: &str,
+        scenario: &Scenario,
+        layout: LayoutSpec,
+    ) -> Result<String, Error> {
+        let text = serde_json::to_vec(scenario).map_err(|error| Error::Form {
+            file: scenario.name.clone(),
+            problem: error.to_string(),
+        })?;
+        let ReplayOptions { ladder, seed, visitors } = self.grid.options;
+        let digest = tufold_meta::Digest::of(&text);
+        let more = if more.is_empty() { String::new() } else { format!(" {more}") };
+        Ok(format!("{layout}{more} {ladder} {seed} {visitors} {digest}"))
+    }
+
+    /// What was noted under a key, or is replayed now and noted.
+    pub(crate) fn replayed(
+        &mut self,
+        key: String,
+        replay: &mut dyn FnMut() -> Result<Replayed, Error>,
+    ) -> Result<Replayed, Error> {
+        if let Some(replayed) = self.done.remove(&key) {
+            return Ok(replayed);
+        }
+        let replayed = replay()?;
+        if let Some(file) = &self.grid.resume {
+            note(file, &Cell { key, replayed: replayed.clone() })?;
+        }
+        Ok(replayed)
+    }
 }
 
 fn read_cells(file: &Path) -> Result<BTreeMap<String, Replayed>, Error> {
@@ -301,11 +359,11 @@ fn note(file: &Path, cell: &Cell) -> Result<(), Error> {
 }
 
 /// Notes each number that both have.
-fn compare(layout: &LayoutSpec, targets: u64, costs: [&Costs; 3], out: &mut Vec<Deviation>) {
+pub(crate) fn compare(layout: &str, targets: u64, costs: [&Costs; 3], out: &mut Vec<Deviation>) {
     let numbers = costs.map(numbers);
     for (at, (what, measured)) in numbers[0].iter().enumerate() {
         out.push(Deviation {
-            layout: layout.to_string(),
+            layout: layout.to_owned(),
             targets,
             what: what.clone(),
             measured: *measured,

@@ -15,6 +15,7 @@ use crate::math::digits;
 use crate::sizes;
 
 mod deltas;
+pub(crate) mod rebin;
 mod role;
 mod totals;
 

@@ -19,6 +19,7 @@ mod math;
 mod plan;
 mod predict;
 mod rates;
+mod rebins;
 mod replay;
 mod report;
 mod scenario;
@@ -38,15 +39,19 @@ pub use fit::{Fit, fit};
 pub use grid::{Agreement, Deviation, Event, Grid, Growth, grow, grow_lists, summary};
 pub use layout::{Bins, Form, LayoutSpec, Snapshots};
 pub use plan::{
-    Deltas, Doubling, PlanOptions, Planned, Priced, SeedRow, Sensitivity, Weights, bins_for, plan,
+    Deltas, Doubling, DoublingPrice, PlanOptions, Planned, Priced, SeedRow, Sensitivity, Weights,
+    bins_for, plan,
 };
 pub use predict::Predictor;
 pub use rates::{
-    Curve, DeltaRates, Rates, STEPS as RATES_STEPS, WholeRates, measure as measure_rates,
+    Curve, DeltaRates, Rates, RebinRates, STEPS as RATES_STEPS, WholeRates,
+    measure as measure_rates,
 };
+pub use rebins::{CURRENT, RebinRow};
 pub use replay::work::Work;
 pub use replay::{
-    Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_trace,
+    Progress as ReplayProgress, ReplayOptions, Replayed, experiment, replay, replay_rebin,
+    replay_trace,
 };
 pub use report::{Run, picture, report};
 pub use scenario::{

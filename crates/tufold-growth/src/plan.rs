@@ -8,9 +8,14 @@ use crate::Error;
 use crate::cost::{Costs, Transfer};
 use crate::layout::{Form, LayoutSpec, Snapshots};
 use crate::predict::Predictor;
+use crate::predict::rebin::Missed;
 use crate::rates::Rates;
 use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
 use crate::workload::Experiment;
+
+mod doubling;
+
+pub use doubling::DoublingPrice;
 
 /// From how many bins to how many are tried, as powers of two.
 const BITS: std::ops::RangeInclusive<u32> = 4..=26;
@@ -97,10 +102,8 @@ pub struct Doubling {
     pub from_bins: u64,
     /// To how many.
     pub to_bins: u64,
-    /// What it makes the publisher write: every bin, and the snapshot.
-    pub rewritten_bytes: f64,
-    /// What a returning client fetches that day, without deltas.
-    pub client_bytes: f64,
+    /// What it costs, live.
+    pub price: DoublingPrice,
     /// What a day's price falls by at the time.
     pub saved_per_day: f64,
 }
@@ -378,7 +381,9 @@ fn schedule(
             let price =
                 |layout| Ok::<_, Error>(priced(layout, &begin, then.predict(layout)?, options));
             let (now, twice) = (price(current)?, price(next)?);
-            Ok(Compared { days, targets, saved_per_day: now.price - twice.price, begin, twice })
+            drop(then);
+            let saved_per_day = now.price - twice.price;
+            Ok(Compared { days, targets, saved_per_day, begin })
         };
         let mut found = compared(last)?;
         if found.saved_per_day <= 0.0 {
@@ -394,15 +399,18 @@ fn schedule(
                 from = middle + 1;
             }
         }
-        // Every bin is new to everyone: what a cold client fetches, and in all what is stored.
-        let costs = &found.twice.costs;
+        let then = predictor.rescaled(&found.begin);
+        let costs = then.rebin(current, next, Missed::Nothing)?;
         doublings.push(Doubling {
             in_days: found.days,
             targets: found.targets,
             from_bins: 1 << current.bits(),
             to_bins: 1 << next.bits(),
-            rewritten_bytes: costs.storage.current_bytes,
-            client_bytes: mean_visit(&found.begin, costs, ClientKind::Cold, Deltas::Unknown),
+            price: DoublingPrice::of(
+                &costs,
+                then.held_bins(current),
+                then.object_bytes(current, next)?,
+            ),
             saved_per_day: found.saved_per_day,
         });
         current = next;
@@ -416,7 +424,6 @@ struct Compared {
     targets: u64,
     saved_per_day: f64,
     begin: Scenario,
-    twice: Priced,
 }
 
 /// Each assumption halved and doubled.

@@ -8,7 +8,7 @@ use tufold_delta::Ladder;
 use crate::Error;
 use crate::census::Census;
 use crate::cost::{ClientCost, Costs, EgressCost, PublisherCost, StorageCost, Transfer};
-use crate::counts::{Counts, DeltaReads, Documents, Listing, Reads, Steps, Top, TopSteps};
+use crate::counts::{Counts, DeltaReads, Documents, Listing, Reads, Regrouped, Steps, TopSteps};
 use crate::layout::{Form, LayoutSpec, Snapshots};
 use crate::math::round;
 use crate::rates::{Rates, WholeRates};
@@ -19,6 +19,7 @@ use crate::workload::{Activity, Experiment};
 
 mod expected;
 pub(crate) mod limits;
+pub(crate) mod rebin;
 mod visits;
 
 /// A scenario under an experiment, ready to price layouts.
@@ -57,6 +58,8 @@ struct Shared {
     bins: Bytes,
     /// One proof of TAP 16.
     proof: Bytes,
+    /// How many roles the snapshot lists.
+    listed: f64,
 }
 
 impl<'s> Predictor<'s> {
@@ -118,6 +121,7 @@ impl<'s> Predictor<'s> {
         let kept = self.activity.experiment.publishes.min(self.ladder.horizon());
         let storage = StorageCost {
             current_bytes: self.documents(layout, &counts.roles)?.plain()
+                + self.documents(layout, &counts.stale)?.plain()
                 + shared.timestamp.plain()
                 + shared.snapshot.plain()
                 + shared.targets.plain()
@@ -162,17 +166,18 @@ impl<'s> Predictor<'s> {
         }
         let bins = if layout.form == Form::BinsPrefixes {
             let (_, plain) = sizes::prefixes_targets(layout.bits(), 1)?;
-            let plain = plain as f64 - 1.0 + listing.bins_digits;
-            self.bytes(plain, |rates| rates.bins_role(layout.bits()))
+            let plain = plain as f64 - 1.0 + listing.bins_digits + listing.history_bytes;
+            self.bytes(plain, |rates| rates.bins_role(layout.bits()) + listing.history_bytes)
         } else {
             Bytes::default()
         };
         Ok(Shared {
             timestamp: self.bytes(timestamp, |rates| rates.timestamp),
             snapshot,
-            targets: self.top(layout, &listing.top)?,
+            targets: self.top(layout, listing)?,
             bins,
             proof,
+            listed: listing.roles + listing.stale.roles,
         })
     }
 
@@ -182,17 +187,22 @@ impl<'s> Predictor<'s> {
             return Ok(Bytes::default());
         }
         let has_hashes = layout.snapshot == Snapshots::Hashes;
-        let entries = listing.roles * sizes::snapshot_entry(0.0, has_hashes)
+        let stale = &listing.stale;
+        let entries = (listing.roles + stale.roles) * sizes::snapshot_entry(0.0, has_hashes)
             + listing.name_bytes
             + listing.digits
-            + listing.length_digits;
+            + listing.length_digits
+            + stale.name_bytes
+            + stale.digits
+            + stale.length_digits;
         // A digit of the version of its own, and the last comma, are not there twice.
         let plain = sizes::empty_snapshot(1)? as f64 - 2.0 + listing.own_digits + entries;
         Ok(self.bytes(plain, |rates| rates.snapshot(layout, listing)))
     }
 
     /// The top-level targets role, as often as it is there.
-    fn top(&self, layout: LayoutSpec, top: &Top) -> Result<Bytes, Error> {
+    fn top(&self, layout: LayoutSpec, listing: &Listing) -> Result<Bytes, Error> {
+        let top = &listing.top;
         let fixed = |bytes: u64, coded: &dyn Fn(&WholeRates) -> f64| {
             let one = self.bytes(bytes as f64, coded);
             Bytes::default().plus(one, top.count)
@@ -200,7 +210,9 @@ impl<'s> Predictor<'s> {
         Ok(match layout.form {
             Form::Flat => self.documents(layout, &top.flat)?,
             Form::BinsSuccinct => {
-                fixed(sizes::succinct_targets(layout.bits())?, &|rates| rates.succinct)
+                let history = listing.history_bytes;
+                let plain = sizes::succinct_targets(layout.bits())? + round(history);
+                fixed(plain, &|rates| rates.succinct + history)
             }
             Form::BinsPrefixes => {
                 fixed(sizes::prefixes_targets(layout.bits(), 1)?.0, &|rates| rates.prefixes)
@@ -271,15 +283,26 @@ impl<'s> Predictor<'s> {
         let rates = &self.rates.delta;
         let bytes = shared.timestamp.gzip()
             + rates.snapshot(&reads.snapshot)
-            + rates.cold_snapshot(&reads.cold_snapshot)
+            + rates.cold_snapshot(&reads.cold_snapshot, shared.listed)
             + self.top_edges(layout, &reads.top, &reads.flat_top)
             + reads.top_whole * shared.targets.gzip()
             + rates.bins_role(&reads.bins)
             + reads.bins_whole * shared.bins.gzip()
             + rates.role(layout.form, &reads.roles)
             + self.documents(layout, &reads.whole)?.gzip()
-            + rates.bundle(layout.form, &reads.bundles);
+            + rates.bundle(layout.form, &reads.bundles)
+            + self.regrouped(&reads.regrouped);
         Ok(Transfer { bytes, requests: reads.requests, round_trips: reads.round_trips })
+    }
+
+    /// What a change of the bins takes beside what is fetched or written whole.
+    fn regrouped(&self, regrouped: &Regrouped) -> f64 {
+        let rates = &self.rates.rebin;
+        regrouped.object_bytes
+            + rates.snapshot(&regrouped.snapshot)
+            + rates.bundle(&regrouped.bundles)
+            + rates.top * regrouped.top
+            + rates.bins_role(&regrouped.bins)
     }
 
     fn top_edges(&self, layout: LayoutSpec, top: &TopSteps, flat: &Steps) -> f64 {
@@ -304,11 +327,12 @@ impl<'s> Predictor<'s> {
         let is_made = layout.snapshot != Snapshots::Merkle;
         let delta_bytes = if is_made {
             rates.snapshot(&writes.snapshot)
-                + rates.cold_snapshot(&writes.cold_snapshot)
+                + rates.cold_snapshot(&writes.cold_snapshot, shared.listed)
                 + self.top_edges(layout, &writes.top, &writes.flat_top)
                 + rates.bins_role(&writes.bins_steps)
                 + rates.role(layout.form, &writes.steps)
                 + rates.bundle(layout.form, &writes.bundles)
+                + self.regrouped(&writes.regrouped)
         } else {
             0.0
         };

@@ -6,13 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::counts::{Bundles, Documents, Listing, SnapshotSteps, Steps, TopSteps, weigh};
+use crate::counts::{Bundles, Crossing, Documents, Listing, SnapshotSteps, Steps, TopSteps, weigh};
 use crate::layout::{Form, LayoutSpec, Snapshots};
 use crate::math::interpolate;
 
 mod documents;
 mod measure;
+mod rebin;
 pub use measure::{STEPS, measure};
+pub(crate) use rebin::recorded_cpu_ms;
 
 /// Measured points of a curve, between which it is straight.
 pub type Curve = Vec<(f64, f64)>;
@@ -29,6 +31,8 @@ pub struct Rates {
     pub zstd: WholeRates,
     /// Columnar deltas.
     pub delta: DeltaRates,
+    /// Live changes of the bins.
+    pub rebin: RebinRates,
 }
 
 /// Bytes of whole documents in some coding.
@@ -88,8 +92,11 @@ pub struct DeltaRates {
     /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new role, a byte of its
     /// name.
     pub snapshot: Vec<f64>,
-    /// A snapshot from nothing: the same (signature included).
+    /// A snapshot from nothing: the same (signature included), with the bytes of `cold_versions` in the place of entropy.
     pub cold: Vec<f64>,
+    /// A role's version in a snapshot from nothing, by the bits of its entropy: it is told from its neighbour's, which takes
+    /// up to twice as much.
+    pub cold_versions: Curve,
     /// A bundle: fixed, a byte of entropy of versions; then as `role` for what changed up to the byte that tells which, and
     /// as `listed` from a byte of a project's name on.
     pub bundle: Vec<f64>,
@@ -97,6 +104,23 @@ pub struct DeltaRates {
     pub wildcard_bundle: Vec<f64>,
     /// The same by lists of paths.
     pub listed_bundle: Vec<f64>,
+}
+
+/// A live change of the bins: coefficients of what crosses it. A client's own objects have no rate: their length is exact.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RebinRates {
+    /// A snapshot's edge: fixed (no signature), a new bin whose name has as many digits as before, one with a digit more,
+    /// a digest, a target that a stale bin lists.
+    pub snapshot: Vec<f64>,
+    /// A bundle: the same, its signatures included; what else changed is as in other bundles.
+    pub bundle: Vec<f64>,
+    /// An edge of `bins` to twice as many, for each of them, by the bits of their number.
+    pub bins_role: Curve,
+    /// An edge of the top-level role that delegates to succinct bins.
+    pub top: f64,
+    /// Which changes were measured.
+    pub provenance: String,
 }
 
 /// The signature in a snapshot's edge of one step.
@@ -113,10 +137,12 @@ impl Rates {
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let error = |problem: String| Error::Form { file: file.to_owned(), problem };
         let rates: Self = toml::from_str(text).map_err(|e| error(e.to_string()))?;
-        for (name, rates, wanted) in rates.delta.lengths() {
+        let of_deltas = rates.delta.lengths().into_iter().map(|lengths| ("delta", lengths));
+        let of_rebins = rates.rebin.lengths().into_iter().map(|lengths| ("rebin", lengths));
+        for (table, (name, rates, wanted)) in of_deltas.chain(of_rebins) {
             if rates != wanted {
                 return Err(error(format!(
-                    "delta.{name} has {rates} rates and not {wanted}: measure them anew"
+                    "{table}.{name} has {rates} rates and not {wanted}: measure them anew"
                 )));
             }
         }
@@ -129,14 +155,18 @@ impl Rates {
     }
 }
 
+/// What each bin takes in the role `bins`, by the bits of its number.
+fn by_bits(curve: &Curve, bits: f64) -> f64 {
+    let longest = curve.last().map_or(0.0, |point| point.0);
+    // Beyond what was measured a name has a digit more each four bits, and prefixes have their turn again.
+    let turns = ((bits - longest) / 4.0).ceil().max(0.0);
+    interpolate(curve, bits - 4.0 * turns)
+}
+
 impl WholeRates {
     /// The role `bins`.
     pub(crate) fn bins_role(&self, bits: u32) -> f64 {
-        let longest = self.bins_role.last().map_or(0.0, |point| point.0);
-        // Beyond what was measured a name has a digit more each four bits, and prefixes have their turn again.
-        let turns = ((f64::from(bits) - longest) / 4.0).ceil().max(0.0);
-        let each = interpolate(&self.bins_role, f64::from(bits) - 4.0 * turns);
-        f64::from(bits).exp2() * each
+        f64::from(bits).exp2() * by_bits(&self.bins_role, f64::from(bits))
     }
 
     /// Roles that list targets.
@@ -158,10 +188,22 @@ impl WholeRates {
         interpolate(curve, delegation_bytes).max(0.0)
     }
 
-    /// A snapshot.
+    /// A snapshot. Roles that are no longer delegated stand apart from the others, by their names.
     pub(crate) fn snapshot(&self, layout: LayoutSpec, listing: &Listing) -> f64 {
-        let roles = listing.roles.max(1.0);
-        let bits = 8.0 * listing.entropy / roles;
+        let stale = &listing.stale;
+        self.snapshot
+            + self.listed_roles(layout, listing.roles, listing.entropy)
+            + if stale.roles > 0.0 {
+                self.listed_roles(layout, stale.roles, stale.entropy)
+            } else {
+                0.0
+            }
+    }
+
+    /// What roles add to a snapshot, by the entropy of their versions.
+    fn listed_roles(&self, layout: LayoutSpec, roles: f64, entropy: f64) -> f64 {
+        let roles = roles.max(1.0);
+        let bits = 8.0 * entropy / roles;
         let has_hashes = layout.snapshot == Snapshots::Hashes;
         let each = match layout.form {
             Form::ProjectsListed | Form::ProjectsWildcard => {
@@ -182,7 +224,32 @@ impl WholeRates {
                 interpolate(&by_bins, roles.log2().min(most))
             }
         };
-        self.snapshot + roles * each
+        roles * each
+    }
+}
+
+/// What the rates of a snapshot from nothing are rates of.
+fn cold_features(versions: &Curve, steps: &SnapshotSteps, roles: f64) -> Vec<f64> {
+    let mut features = steps.features();
+    let all = steps.count * roles;
+    if all > 0.0 {
+        features[1] = all * interpolate(versions, 8.0 * steps.entropy / all);
+    }
+    features
+}
+
+impl RebinRates {
+    fn lengths(&self) -> [(&'static str, usize, usize); 2] {
+        let crossing = Crossing::default().features().len();
+        [("snapshot", self.snapshot.len(), crossing), ("bundle", self.bundle.len(), crossing)]
+    }
+
+    pub(crate) fn snapshot(&self, crossing: &Crossing) -> f64 {
+        weigh(&self.snapshot, &crossing.features()) + SIGNATURE_BYTES * crossing.signed
+    }
+
+    pub(crate) fn bundle(&self, crossing: &Crossing) -> f64 {
+        weigh(&self.bundle, &crossing.features())
     }
 }
 
@@ -228,8 +295,9 @@ impl DeltaRates {
         weigh(&self.snapshot, &steps.features()) + SIGNATURE_BYTES * steps.signed
     }
 
-    pub(crate) fn cold_snapshot(&self, steps: &SnapshotSteps) -> f64 {
-        weigh(&self.cold, &steps.features())
+    /// Snapshots from nothing that list so many roles each.
+    pub(crate) fn cold_snapshot(&self, steps: &SnapshotSteps, roles: f64) -> f64 {
+        weigh(&self.cold, &cold_features(&self.cold_versions, steps, roles))
     }
 
     pub(crate) fn bundle(&self, form: Form, bundles: &Bundles) -> f64 {

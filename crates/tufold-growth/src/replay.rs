@@ -9,13 +9,16 @@ use tufold_delta::Ladder;
 use tufold_meta::Time;
 use tufold_repo::layout::Layout;
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
-use tufold_repo::{Input, NewRepository, Published, Publisher, Refresh};
+use tufold_repo::{
+    Input, NewRepository, Pruner, Published, Publisher, Rebinner, Refresh, Repository,
+};
 
 use crate::Error;
 use crate::cost::{ClientCost, Costs, EgressCost, PublisherCost, Transfer};
 use crate::counts::Counts;
 use crate::layout::LayoutSpec;
 use crate::ledger::Ledger;
+use crate::ledger::rebin::Rebinned;
 use crate::scenario::{Client, ClientKind, DAY_S, Scenario};
 use crate::trace::{Synthetic, Trace, dependencies};
 use crate::workload::{Activity, Experiment};
@@ -54,6 +57,9 @@ pub struct ReplayOptions {
 /// An event of a replay, for progress: the publish that is done, of how many.
 pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
 
+/// Old versions of millions of targets would fill a disk: what nobody fetches any more goes, every so many publishes.
+const PRUNED_EVERY: u64 = 8;
+
 /// When the first publish is: 2026-01-01T00:00:00Z.
 const START_S: i64 = 1_767_225_600;
 
@@ -85,6 +91,35 @@ pub fn replay_trace(
     work: &Path,
     progress: Progress<'_>,
 ) -> Result<Replayed, Error> {
+    live(scenario, trace, (layout, None), options, work, progress)
+}
+
+/// As [`replay`], but the last publish gives the targets other bins: `to`. Only that publish is counted, and each visitor's
+/// visit that finds the new bins.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_rebin(
+    scenario: &Scenario,
+    layouts: (LayoutSpec, LayoutSpec),
+    options: ReplayOptions,
+    work: &Path,
+    progress: Progress<'_>,
+) -> Result<Replayed, Error> {
+    let mut trace = Synthetic::new(scenario, options.seed);
+    let layouts = (layouts.0, Some(layouts.1));
+    live(scenario, &mut trace, layouts, options, work, progress)
+}
+
+/// A history in a layout, and the one that its last publish changes to.
+fn live(
+    scenario: &Scenario,
+    trace: &mut dyn Trace,
+    (layout, to): (LayoutSpec, Option<LayoutSpec>),
+    options: ReplayOptions,
+    work: &Path,
+    progress: Progress<'_>,
+) -> Result<Replayed, Error> {
     let work = Work::new(work)?;
     let repo = work.path().join("repo");
     let start = Time::from_unix_seconds(START_S).unwrap_or(Time::EPOCH);
@@ -94,6 +129,8 @@ pub fn replay_trace(
     let new = NewRepository::prepare(&repo, settings, &keys, start)?;
     let list = trace.start();
     let mut ledger = Ledger::new(made, options.ladder, list.rows())?;
+    // What is listed in the end tells which new bin lists it.
+    let mut listed = to.map(|_| list.clone());
     let plan = new.plan(list)?;
     new.commit(plan, &|_| ())?;
 
@@ -103,30 +140,58 @@ pub fn replay_trace(
     let mut visitors = visitors(scenario, packages, options, &activity, work.path(), publishes);
     let shelf = Shelf::new(repo.join("public"));
     let (mut cpu_ms, mut written) = (0.0, Vec::new());
+    let mut rebinned: Option<Rebinned> = None;
     for publish in 1..=publishes {
         let due = visitors.par_iter_mut().filter(|visitor| visitor.first + 1 == publish);
         due.try_for_each(|visitor| visitor.first_visit(&shelf, trace, &ledger, start))?;
+        let now = start.plus_seconds(publish * interval_s);
+        if let (Some(to), Some(list), true) = (to, &listed, publish == publishes) {
+            let made = to.to_layout()?;
+            rebinned = Some(ledger.rebinned(made, list.rows())?);
+            let before = source::cpu_ms();
+            let rebinner = Rebinner::of(Repository::open(&repo)?)?;
+            let plan = rebinner.plan(made.delegation, None, now, &|_| ())?;
+            let plan = plan.ok_or_else(|| Error::Nothing(format!("no other bins than {to}")))?;
+            written = vec![rebinner.commit(plan, &|_| ())?.published];
+            cpu_ms = source::cpu_ms() - before;
+            progress(publish, publishes);
+            break;
+        }
         let Some(changes) = trace.publish()? else { break };
         let resign = activity.is_resign(publish);
         ledger.publish(&changes, resign)?;
+        if let Some(list) = &mut listed {
+            *list = changes.apply(list).map_err(|error| Error::Form {
+                file: scenario.name.clone(),
+                problem: error.to_string(),
+            })?;
+        }
         let mut refresh = BTreeSet::from([Refresh::Snapshot]);
         refresh.extend(resign.then_some(Refresh::Bins));
-        let now = start.plus_seconds(publish * interval_s);
         let before = source::cpu_ms();
         let publisher = Publisher::open(&repo)?;
         let plan = publisher.plan(Input::Changes(changes), &refresh, now, &|_| ())?;
         written.push(publisher.commit(plan, &|_| ())?);
         cpu_ms += source::cpu_ms() - before;
+        if publish.is_multiple_of(PRUNED_EVERY) {
+            let pruner = Pruner::open(&repo)?;
+            let plan = pruner.plan(Lifetime::days(1), now)?;
+            pruner.commit(&plan, &|_| ())?;
+        }
         progress(publish, publishes);
     }
+    drop(listed);
     let now = start.plus_seconds(publishes * interval_s);
     let mut costs =
         Costs { publisher: publisher(&written, cpu_ms, interval_s), ..Costs::default() };
-    let mut counted = ledger.counts();
+    let mut counted = match &rebinned {
+        Some(rebinned) => ledger.counts_after(rebinned)?,
+        None => ledger.counts(),
+    };
     for (at, client) in scenario.client.iter().enumerate() {
         let of_kind = visitors.par_iter().filter(|visitor| visitor.client == at);
         let visits = of_kind
-            .map(|visitor| visitor.last_visit(&shelf, trace, &ledger, now))
+            .map(|visitor| visitor.last_visit(&shelf, trace, (&ledger, rebinned.as_ref()), now))
             .collect::<Result<Vec<_>, Error>>()?;
         let (mut cost, reads) = visitor::mean_of(client, visits);
         cost.rate(scenario.index.average_download_bytes.value);
@@ -143,7 +208,7 @@ pub fn replay_trace(
     };
     let (storage, documents) = source::storage(&repo.join("public"))?;
     costs.storage = storage;
-    costs.refused = crate::predict::limits::refused(layout, &documents);
+    costs.refused = crate::predict::limits::refused(to.unwrap_or(layout), &documents);
     Ok(Replayed { costs, counted })
 }
 

@@ -12,6 +12,7 @@ mod bins;
 mod deltas;
 mod growth;
 mod months;
+mod rebins;
 
 /// How the rows came to be.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,7 @@ pub fn report(growth: &Growth, survey: &Survey, run: &Run) -> Result<Report, Err
     sections.push(deltas::recorded_ladders()?);
     sections.extend(bins::heat(survey));
     sections.extend(bins::when_to_double(survey));
+    sections.extend(rebins::rebins(growth));
     sections.push(deltas::break_even()?);
     sections.extend(growth::agreement(growth));
     let scenario = &growth.scenario;

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use tufold_delta::Ladder;
 use tufold_meta::names::{Advertised, meta_name};
 use tufold_meta::{
-    BitLength, DelegatedRole, DelegatedRoles, Delegations, Digest, Hashes, MetaFile, Role,
-    RoleKeys, SPEC_VERSION, Selector, SigningKey, Snapshot, SuccinctRoles, TargetFile, Targets,
-    Terminating, Time, Timestamp, Version, sign,
+    BinHistory, BinsDelta, BinsSince, BitLength, DelegatedRole, DelegatedRoles, Delegations,
+    Digest, Envelope, Hashes, MetaFile, Role, RoleKeys, SPEC_VERSION, Selector, SigningKey,
+    Snapshot, SuccinctRoles, TargetFile, Targets, Terminating, Time, Timestamp, Version, sign,
 };
 use tufold_repo::layout::BINS;
 
@@ -211,6 +211,40 @@ pub fn prefixes_targets(bits: u32, version: u64) -> Result<(u64, u64), Error> {
     let one = delegation(&bits.role_name(BINS, bin), prefixes, Terminating::No)?;
     Ok((top, listing_targets(version)? + bits.bin_count() * one - 1))
 }
+
+/// What the role that delegates to bins says of those that there were, each with the version that it started at: a field
+/// with its comma.
+pub fn bin_history(bins: &[(u32, u64)]) -> u64 {
+    let known = |&(bits, first): &(u32, u64)| {
+        BitLength::new(bits).map(|bits| BinsSince { bits, first: number(first) })
+    };
+    let bins = bins.iter().filter_map(known);
+    let history = bins.fold(BinHistory::default(), BinHistory::then);
+    let mut role = targets(1, None);
+    let without = role.to_canonical().len();
+    history.set(&mut role.extra);
+    (role.to_canonical().len() - without) as u64
+}
+
+/// The object by which a reader makes the new bins of a group out of old ones that had these versions last.
+pub fn bins_delta(new_bins: u64, first: u64, old: &[u64]) -> Result<u64, Error> {
+    let Sample { key, .. } = sample()?;
+    let envelope = || {
+        let signature = key.sign(b"{}").map_err(|_| Error::NoKey)?;
+        Envelope::new(vec![signature]).ok_or(Error::NoKey)
+    };
+    let delta = BinsDelta {
+        old: old.iter().map(|&version| number(version)).collect(),
+        expires: Time::from_unix_seconds(EXPIRY_S).unwrap_or(Time::EPOCH),
+        check: [0; BinsDelta::CHECK_LEN_BYTES],
+        envelopes: (0..new_bins).map(|_| envelope()).collect::<Result<_, _>>()?,
+    };
+    let bytes = delta.to_bytes(number(first), std::slice::from_ref(key.id()));
+    bytes.map(|bytes| bytes.len() as u64).ok_or(Error::NoKey)
+}
+
+/// Any expiry of these centuries takes five bytes.
+const EXPIRY_S: i64 = 1_800_000_000;
 
 /// TAP 16: the proof file of one role among `roles`, as compact JSON: its version, and a hash and a direction a level.
 /// It is not signed.

@@ -152,10 +152,11 @@ pub fn survey(
 ) -> Result<Survey, Error> {
     let sizes: Vec<u64> = (0..=grid.doublings).map(|doubling| grid.from << doubling).collect();
     let replayed: Vec<u64> = sizes.iter().copied().filter(|size| *size <= grid.replay_to).collect();
-    progress(Event::Start(replayed.len() as u64 + ladders::replays(&replayed)));
+    let coded = codecs::sizes(&replayed);
+    progress(Event::Start(coded.len() as u64 + ladders::replays(&replayed)));
     let survey = Survey {
         ladders: ladders::costs(scenario, rates, grid, &replayed, progress)?,
-        codecs: codecs::costs(scenario, rates, grid, &replayed, progress)?,
+        codecs: codecs::costs(scenario, rates, grid, &coded, progress)?,
         bins: bins::costs(scenario, rates, &sizes, grid.options.ladder)?,
         months: month::costs(scenario, rates, grid.options.ladder)?,
         gaps: month::gaps(scenario, rates, grid.options.ladder)?,

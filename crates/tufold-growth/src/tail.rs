@@ -121,6 +121,24 @@ impl Tail {
         sums.1 / sums.0.max(f64::MIN_POSITIVE)
     }
 
+    /// Gives the chance that so many draws by these shares meet a rank, times how many ranks it stands for, and its share by
+    /// `other`; in wider steps than [`Tail::mean_over_draws`].
+    pub(crate) fn each_drawn(self, tries: f64, other: Self, mut give: impl FnMut(f64, f64)) {
+        const EXACT: u64 = 64;
+        let mut one = |ranks: f64, rank: f64| {
+            let share = self.weight(rank) / self.whole;
+            let chance = -(tries * (-share).ln_1p()).exp_m1();
+            give(ranks * chance, other.weight(rank) / other.whole);
+        };
+        (1..=self.len.min(EXACT)).for_each(|rank| one(1.0, rank as f64));
+        let (mut from, end) = (EXACT as f64 + 0.5, self.len as f64 + 0.5);
+        while from < end {
+            let to = (from * 1.1).min(end);
+            one(to - from, (from * to).sqrt());
+            from = to;
+        }
+    }
+
     /// The share of a rank, from 1.
     pub(crate) fn share(self, rank: u64) -> f64 {
         self.weight(rank as f64) / self.whole

@@ -172,6 +172,12 @@ impl<'s> Activity<'s> {
         (gap / self.experiment.interval_s).max(1).min(self.experiment.publishes)
     }
 
+    /// How many publishes a client has missed that finds the one after the experiment's.
+    pub(crate) fn missed(&self, client: &Client) -> u64 {
+        let gap = client.gap_s.as_ref().map_or(0, |gap| gap.value);
+        (gap / self.experiment.interval_s).max(1).min(self.experiment.publishes + 1) - 1
+    }
+
     /// How many visits of a client find something in a day.
     pub(crate) fn visits_per_day(&self, client: &Client) -> f64 {
         let of_publishes = |gap: u64| (gap as f64 / self.experiment.interval_s as f64).min(1.0);
@@ -220,6 +226,29 @@ impl<'s> Activity<'s> {
         popular.mean_over_draws(tries, self.tail, value)
     }
 
+    /// Gives how many of a client's packages are of a popularity, and which share of the releases those have.
+    pub(crate) fn each_dependency(&self, client: &Client, mut give: impl FnMut(f64, f64)) {
+        let (Some(count), Some(exponent)) = (&client.packages, &client.popularity_exponent) else {
+            return;
+        };
+        let popular = Tail::new(self.scenario.index.projects.value, exponent.value);
+        let sum = Sum::Draws(count.value, exponent.value.to_bits());
+        let tries = self.known(sum, || popular.draws_for(count.value as f64));
+        popular.each_drawn(tries, self.tail, &mut give);
+    }
+
+    /// Releases of a client's packages in so many publishes.
+    pub(crate) fn releases_for(&self, client: &Client, publishes: u64) -> f64 {
+        let [released, ..] = self.events(publishes as f64);
+        let (mut releases, mut packages) = (0.0, 0.0);
+        self.each_dependency(client, |count, share| {
+            packages += count;
+            releases += count * released * share;
+        });
+        releases * client.packages.as_ref().map_or(0.0, |count| count.value as f64)
+            / f64::max(packages, f64::MIN_POSITIVE)
+    }
+
     /// Pages that a project has.
     pub(crate) fn pages_each(&self) -> f64 {
         self.has_pages
@@ -236,7 +265,7 @@ impl<'s> Activity<'s> {
 
     /// How often a project of this share was written by the publish `to` since `from`, the first writing not counted:
     /// at most once a publish.
-    fn project_writes(&self, share: f64, from: u64, to: u64) -> Count {
+    pub(crate) fn project_writes(&self, share: f64, from: u64, to: u64) -> Count {
         let [released, _, removed] = self.events(1.0);
         let fixed = self.resigned(from, to);
         let mean = released * share + removed / self.projects;

@@ -1,7 +1,9 @@
 //! The predictor against the real publisher and client: the bounds that `tufold grow` shows, over a part of its grid.
 
 use tufold_delta::Ladder;
-use tufold_growth::{Grid, Growth, Rates, ReplayOptions, Scenario, grow, grow_lists};
+use tufold_growth::{
+    CURRENT, Grid, Growth, Provenance, Rates, ReplayOptions, Scenario, grow, grow_lists,
+};
 use tufold_repo::targets::{Source, TargetList, read_targets};
 
 fn grid_of(layouts: &str, from: u64, doublings: u32, work: &std::path::Path) -> Grid {
@@ -31,7 +33,7 @@ fn check(growth: &Growth) {
     assert_eq!(found.bytes, numbers.count());
 }
 
-fn check_grid(name: &str, layouts: &str, from: u64, doublings: u32) {
+fn check_grid(name: &str, layouts: &str, from: u64, doublings: u32) -> Growth {
     let scenario = Scenario::load(name).expect("a scenario");
     let rates = Rates::of(&scenario.name).expect("its rates");
     let work = tempfile::tempdir().expect("a folder");
@@ -45,6 +47,7 @@ fn check_grid(name: &str, layouts: &str, from: u64, doublings: u32) {
     assert_eq!(again.agreement.len(), growth.agreement.len());
     let pairs = again.agreement.iter().zip(&growth.agreement);
     pairs.for_each(|(a, b)| assert!((a.measured / b.measured - 1.0).abs() < 1e-9, "{a:?} {b:?}"));
+    growth
 }
 
 #[test]
@@ -52,6 +55,35 @@ fn predictions_agree_with_replays_of_bins() {
     let layouts =
         "bins-succinct:4096,bins-succinct:16,bins-prefixes:1024,bins-succinct:1024/hashes";
     check_grid("pypi-today", layouts, 8_000, 1);
+}
+
+/// A live doubling, while the index doubles: the same bounds. Whoever has missed nothing else pays 140 bytes a held bin, and a
+/// mirror 66 bytes a new bin and 400, as long as the names of the bins keep their digits.
+#[test]
+fn predictions_agree_with_replayed_doublings_of_bins() {
+    for (name, layout, from) in [("pypi-today", "bins-succinct:auto", 16_000)] {
+        let growth = check_grid(name, layout, from, 1);
+        let measured: Vec<_> = (growth.rebins.iter())
+            .filter(|rebin| rebin.row.provenance == Provenance::Measured)
+            .collect();
+        assert!(!measured.is_empty(), "{name}, {layout}");
+        assert_eq!(2 * measured.len(), growth.rebins.len());
+        for rebin in measured {
+            let costs = &rebin.row.costs;
+            let (bins, current) = (rebin.row.bins.expect("bins"), costs.client(CURRENT));
+            let delta = current.and_then(|client| client.delta).expect("deltas");
+            // A root that is not there, timestamp, snapshot and delegator; the rest are objects.
+            let objects = delta.requests - 4.0;
+            let most = 140.0 * objects + 700.0 + 0.25 * bins as f64;
+            assert!(objects > 1.0 && delta.bytes < most, "{name}, {layout}: {delta:?}");
+            let renamed = (bins / 2).ilog2().div_ceil(4) != bins.ilog2().div_ceil(4);
+            let mirror = costs.client("mirror").and_then(|client| client.delta);
+            let most = 66.0 * bins as f64 + 400.0 + 600.0;
+            if let Some(mirror) = mirror.filter(|_| !renamed && layout.contains("succinct")) {
+                assert!(mirror.bytes < most, "{name}: {mirror:?} of {bins} bins");
+            }
+        }
+    }
 }
 
 #[test]

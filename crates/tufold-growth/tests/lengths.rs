@@ -98,3 +98,20 @@ fn a_proof_has_its_form() {
     let tap16 = sizes::merkle_proof(12.0, 3.0, 5e7);
     assert!((2_000.0..2_300.0).contains(&tap16), "{tap16}");
 }
+
+/// With one Ed25519 key a bin that splits costs 140 bytes, and one more after 128 versions; two that merge cost 76.
+#[test]
+fn an_object_of_bins_has_its_length() {
+    for (new_bins, first, old, bytes) in [
+        (2, 100, &[41][..], 140),
+        (2, 300, &[41], 141),
+        (2, 20_000, &[1], 142),
+        (1, 100, &[41, 40], 76),
+        (4, 100, &[41], 270),
+    ] {
+        let length = sizes::bins_delta(new_bins, first, old).unwrap();
+        assert_eq!(length, bytes, "{new_bins} new bins of {old:?}");
+    }
+    let text = r#""x-tufold-bins":"13@1 14@9","#;
+    assert_eq!(sizes::bin_history(&[(13, 1), (14, 9)]), text.len() as u64);
+}

@@ -1,7 +1,7 @@
 //! Plans: what is cheap wins, and nothing takes time that grows with the index.
 
 use tufold_delta::Ladder;
-use tufold_growth::{Deltas, PlanOptions, Planned, Rates, Scenario, Weights, plan};
+use tufold_growth::{Deltas, PlanOptions, Planned, Provenance, Rates, Scenario, Weights, plan};
 
 fn planned(scenario: &str, readable_by: &[&str]) -> Planned {
     plan_of(&Scenario::load(scenario).expect("a scenario"), readable_by)
@@ -53,4 +53,35 @@ fn a_reader_that_must_not_be_shut_out_is_not() {
     let plan = planned("drupal", &["tough"]);
     assert!(plan.best.layout.starts_with("bins-prefixes"), "{}", plan.best.layout);
     assert!(plan.best.costs.refused.iter().all(|refusal| refusal.client != "tough"));
+}
+
+/// Each doubling says what it costs whom, and deltas spare each reader most of it.
+#[test]
+fn doublings_are_priced_for_everyone() {
+    for name in ["pypi-today", "billion"] {
+        let plan = planned(name, &[]);
+        assert!(!plan.schedule.is_empty(), "{name}");
+        for doubling in &plan.schedule {
+            let price = &doubling.price;
+            let (from, to) = (doubling.from_bins as f64, doubling.to_bins as f64);
+            assert_eq!(price.provenance, Provenance::Predicted);
+            // Every new bin, the snapshot, the timestamp, and what delegates to the bins.
+            assert_eq!(price.metadata_files, to + 3.0, "{name}");
+            assert!(
+                price.delta_files > from && price.delta_files < from + 60.0,
+                "{name}: {price:?}"
+            );
+            // A byte more after 128 versions, and one more after 16,384.
+            assert!((140.0..=142.0).contains(&price.bytes_per_held_bin), "{name}: {price:?}");
+            let one = price.thin_bytes_for(1.0);
+            let most = price.thin_bytes_for(price.held_bins);
+            assert!((most - price.thin_bytes).abs() < 1e-6);
+            assert!(one < price.thin_bytes && one < 500.0 + 300.0 + 0.3 * to, "{name}: {price:?}");
+            assert!(10.0 * price.thin_bytes < price.gzip_bytes, "{name}: {price:?}");
+            assert!(price.gzip_bytes < price.plain_bytes);
+            assert!(price.mirror_bytes < 66.0 * to + 1_000.0 + 0.5 * to, "{name}: {price:?}");
+            assert!(price.mirror_bytes < price.mirror_plain_bytes && price.cpu_ms > Some(0.0));
+            assert!(price.metadata_bytes > price.mirror_plain_bytes - 1.0, "{name}: {price:?}");
+        }
+    }
 }

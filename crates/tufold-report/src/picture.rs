@@ -20,15 +20,15 @@ const STYLE: &str = "\
     text{font-family:-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-size:13px}\
     .title{font-size:17px;font-weight:600}.name{font-weight:600}\
     .s0{stroke:#0550ae;fill:#0550ae}.s1{stroke:#bc4c00;fill:#bc4c00}.s2{stroke:#1a7f64;fill:#1a7f64}\
-    .s3{stroke:#8250df;fill:#8250df}.s4{stroke:#6e7781;fill:#6e7781}\
+    .s3{stroke:#8250df;fill:#8250df}.s4{stroke:#6e7781;fill:#6e7781}.s5{stroke:#9a6700;fill:#9a6700}\
     .line{fill:none;stroke-width:2.5;stroke-linejoin:round}.name,.dot{stroke:none}\
     @media (prefers-color-scheme:dark){\
     .paper{fill:#0d1117}.ink{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#30363d}.mark{stroke:#9198a1}\
     .s0{stroke:#79c0ff;fill:#79c0ff}.s1{stroke:#ffa657;fill:#ffa657}.s2{stroke:#56d4a5;fill:#56d4a5}\
-    .s3{stroke:#d2a8ff;fill:#d2a8ff}.s4{stroke:#aab3bd;fill:#aab3bd}.line,.name{}.line{fill:none}.name,.dot{stroke:none}}";
+    .s3{stroke:#d2a8ff;fill:#d2a8ff}.s4{stroke:#aab3bd;fill:#aab3bd}.s5{stroke:#e3b341;fill:#e3b341}.line,.name{}.line{fill:none}.name,.dot{stroke:none}}";
 
 /// How many colours there are.
-const COLOURS: usize = 5;
+const COLOURS: usize = 6;
 
 /// From values to pixels.
 struct Span {

@@ -145,7 +145,7 @@ pub fn role_way(
 
 /// Whether making new bins of held ones, by so many objects of so many bytes in all, is cheaper than fetching those of them
 /// that are wanted. `new_len_bytes` is what these are expected to have.
-pub(crate) fn regroup_pays(
+pub fn regroup_pays(
     objects: u64,
     objects_len_bytes: u64,
     wanted: u64,

@@ -58,7 +58,7 @@ mod rebuild;
 mod transfer;
 mod visit;
 
-pub use choose::{HeldSnapshot, Way, mirror_way, role_way, snapshot_way};
+pub use choose::{HeldSnapshot, Way, mirror_way, regroup_pays, role_way, snapshot_way};
 pub use client::Client;
 pub use deltas::{DeltaUse, Fallbacks};
 pub use download::Downloaded;

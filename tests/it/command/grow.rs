@@ -104,6 +104,31 @@ fn json_and_tables_go_to_files_too() {
 }
 
 #[test]
+fn bins_that_double_with_the_index_are_replayed_and_priced() {
+    let place = Place::new();
+    let args =
+        "grow --from 16000 --doublings 1 --visitors 2 --layouts bins-succinct:auto --csv tables";
+    let replayed = format!("{args} --replay-to 32000");
+    let growth = json(&place, &replayed);
+    let rebins: Vec<(u64, u64, u64, &str)> = (growth["rebins"].as_array().unwrap().iter())
+        .map(|row| {
+            let number = |key: &str| row[key].as_u64().unwrap();
+            let how = row["provenance"].as_str().unwrap();
+            (number("targets"), number("from_bins"), number("bins"), how)
+        })
+        .collect();
+    let expected = [(32_000, 4_096, 8_192, "measured"), (32_000, 4_096, 8_192, "predicted")];
+    assert_eq!(rebins, expected);
+    assert_eq!(growth["summary"]["requests_that_differ"], 0);
+    assert!(growth["summary"]["worst_percent"].as_f64().unwrap() < 5.0, "{}", growth["summary"]);
+    let table = String::from_utf8(place.tree()["tables/rebins.csv"].clone()).unwrap();
+    // The publisher and five clients, one of which is always current.
+    assert_eq!(table.lines().count(), 1 + 2 * 6, "{table}");
+    let text = place.run(&format!("{args} --replay-to 0")).stdout;
+    assert!(text.contains("When the bins double along with the index"), "{text}");
+}
+
+#[test]
 fn what_is_done_is_not_done_again() {
     let place = Place::new();
     let first = json(&place, &format!("{SMALL} --resume cells"));
@@ -218,11 +243,23 @@ fn plan_says_which_layout_and_why() {
         assert_eq!(doubling["from_bins"].as_u64().unwrap(), bins);
         bins *= 2;
         assert_eq!(doubling["to_bins"].as_u64().unwrap(), bins);
+        let price = &doubling["price"];
+        let bytes = |who: &str| price[who].as_f64().unwrap();
+        assert_eq!(price["provenance"], "predicted");
+        assert!(
+            bytes("thin_bytes") < bytes("gzip_bytes") && bytes("gzip_bytes") < bytes("plain_bytes")
+        );
+        assert!(bytes("mirror_bytes") < bytes("mirror_plain_bytes"));
+        assert!(bytes("mirror_plain_bytes") < bytes("metadata_bytes") + bytes("delta_bytes"));
     }
     let text = place.run("plan billion").stdout;
-    for part in
-        ["targets: bins-succinct:", "Pareto front", "When to double the bins", "If an assumption"]
-    {
+    for part in [
+        "targets: bins-succinct:",
+        "Pareto front",
+        "When to double the bins",
+        "bins held",
+        "If an assumption",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     // tough reads no succinct bins.

@@ -108,7 +108,7 @@ pub(crate) struct Args {
     /// Draw what a month costs over the size of the index, as an SVG that follows the reader's theme
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Write tables into this folder: clients.csv, publishers.csv, agreement.csv; with --report also ladders.csv, codecs.csv,
+    /// Write tables into this folder: clients.csv, publishers.csv, rebins.csv, agreement.csv; with --report also ladders.csv, codecs.csv,
     /// bins.csv, months.csv and gaps.csv
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
@@ -294,6 +294,7 @@ fn table(growth: &Growth, out: &mut dyn Write) -> std::io::Result<()> {
             write_row(row, out)?;
         }
     }
+    rebins(growth, out)?;
     let s = &growth.summary;
     if s.bytes > 0 {
         writeln!(
@@ -310,14 +311,35 @@ fn table(growth: &Growth, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
+/// The bins that double along with the index.
+fn rebins(growth: &Growth, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(first) = growth.rebins.first() else { return Ok(()) };
+    writeln!(
+        out,
+        "\nWhen the bins double along with the index: the publish that makes new bins of the old ones, and the next visit of each client"
+    )?;
+    write!(out, "{:>16} {:>8} {:<14}", "targets", "bins", "")?;
+    for client in &first.row.costs.clients {
+        let plain = format!("{} plain", client.client);
+        write!(out, " | {plain:>10} {:>10} {:>10}", "gzip", "deltas")?;
+    }
+    writeln!(out, " | {:>10} {:>10} {:>6}", "publish", "deltas", "roles")?;
+    for rebin in &growth.rebins {
+        write_row(&rebin.row, out)?;
+    }
+    Ok(())
+}
+
 fn write_row(row: &Row, out: &mut dyn Write) -> std::io::Result<()> {
     let bins = row.bins.map_or("-".to_owned(), count);
     write!(out, "{:>16} {:>8} {:<14}", count(row.targets), bins, mark(row.provenance))?;
     for client in &row.costs.clients {
         let delta = client.delta.map_or("-".to_owned(), |delta| short(delta.bytes));
+        // As wide as its head, which has the client's name.
+        let width = (client.client.len() + " plain".len()).max(10);
         write!(
             out,
-            " | {:>10} {:>10} {:>10}",
+            " | {:>width$} {:>10} {:>10}",
             short(client.plain.bytes),
             short(client.gzip.bytes),
             delta

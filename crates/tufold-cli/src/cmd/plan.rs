@@ -168,18 +168,7 @@ fn text(planned: &Planned, out: &mut dyn std::io::Write) -> std::io::Result<()> 
     } else {
         writeln!(out, "\nWhen to double the bins")?;
     }
-    for doubling in &planned.schedule {
-        writeln!(
-            out,
-            "  in {:>5.1} years, at {:>15} targets: {} to {} bins; {} are written, a returning client fetches {} once",
-            doubling.in_days / 365.25,
-            count(doubling.targets),
-            count(doubling.from_bins),
-            count(doubling.to_bins),
-            short(doubling.rewritten_bytes),
-            short(doubling.client_bytes)
-        )?;
-    }
+    schedule(planned, out)?;
     writeln!(out, "\nIf an assumption is wrong")?;
     for row in &planned.sensitivity {
         writeln!(
@@ -200,6 +189,59 @@ fn text(planned: &Planned, out: &mut dyn std::io::Write) -> std::io::Result<()> 
         )?;
     }
     Ok(())
+}
+
+/// When to double the bins, and what each doubling costs whom.
+fn schedule(planned: &Planned, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let Some(first) = planned.schedule.first() else { return Ok(()) };
+    writeln!(
+        out,
+        "What the publish writes, and what the next visit takes of readers that have missed nothing else; all predicted"
+    )?;
+    let held = format!("{:.0} bins held", first.price.held_bins);
+    writeln!(
+        out,
+        "  {:>8} {:>16} {:>11} {:>11} | {:>10} {:>9} {:>8} | {:>13} {:>8} {:>10} {:>10} | {:>10} {:>10}",
+        "in years",
+        "targets",
+        "bins",
+        "to",
+        "publisher",
+        "files",
+        "CPU",
+        held,
+        "1 held",
+        "in gzip",
+        "as files",
+        "mirror",
+        "as files"
+    )?;
+    for doubling in &planned.schedule {
+        let price = &doubling.price;
+        writeln!(
+            out,
+            "  {:>8.1} {:>16} {:>11} {:>11} | {:>10} {:>9} {:>6.1} s | {:>13} {:>8} {:>10} {:>10} | {:>10} {:>10}",
+            doubling.in_days / 365.25,
+            count(doubling.targets),
+            count(doubling.from_bins),
+            count(doubling.to_bins),
+            short(price.metadata_bytes + price.delta_bytes),
+            short_count(price.metadata_files + price.delta_files),
+            price.cpu_ms.unwrap_or(0.0) / 1_000.0,
+            short(price.thin_bytes),
+            short(price.thin_bytes_for(1.0)),
+            short(price.gzip_bytes),
+            short(price.plain_bytes),
+            short(price.mirror_bytes),
+            short(price.mirror_plain_bytes),
+        )?;
+    }
+    Ok(())
+}
+
+/// A number of files, which is not exact.
+fn short_count(files: f64) -> String {
+    if files < 1e6 { format!("{files:.0}") } else { format!("{:.2} M", files / 1e6) }
 }
 
 fn candidate(priced: &Priced, best: &Priced, out: &mut dyn std::io::Write) -> std::io::Result<()> {

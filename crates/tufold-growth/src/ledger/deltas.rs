@@ -35,7 +35,7 @@ impl Ledger {
     }
 
     /// How often each role was written between two publishes.
-    fn rises(&self, from: usize, to: usize) -> BTreeMap<u32, u64> {
+    pub(super) fn rises(&self, from: usize, to: usize) -> BTreeMap<u32, u64> {
         let mut rises = BTreeMap::new();
         for number in self.written[from..to].iter().flatten() {
             *rises.entry(*number).or_default() += 1;

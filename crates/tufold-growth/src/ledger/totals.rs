@@ -144,6 +144,7 @@ impl Ledger {
         }
         roles.spread = Spread(spread.into_iter().map(|(n, roles)| (n as f64, roles)).collect());
         let longest = self.roles.iter().map(|role| role.entry_bytes).max().unwrap_or(0) as f64;
-        Counts { reads: Vec::new(), writes, listing: self.listing(), roles, longest }
+        let (reads, stale) = (Vec::new(), Documents::default());
+        Counts { reads, writes, listing: self.listing(), roles, longest, stale }
     }
 }

@@ -23,6 +23,7 @@ impl Predictor<'_> {
             listing: self.listing(layout, end)?,
             roles: self.all_roles(layout, end),
             longest: self.longest(layout, end),
+            stale: Documents::default(),
         })
     }
 
@@ -50,12 +51,12 @@ impl Predictor<'_> {
         1 + round(writes * publish as f64)
     }
 
-    fn bins_version(&self, layout: LayoutSpec, publish: u64) -> u64 {
+    pub(super) fn bins_version(&self, layout: LayoutSpec, publish: u64) -> u64 {
         let resigns = self.activity.writes(layout, 0, publish).fixed;
         if layout.form == Form::BinsPrefixes { 1 + round(resigns) } else { 1 }
     }
 
-    fn name_len(&self, layout: LayoutSpec) -> f64 {
+    pub(super) fn name_len(&self, layout: LayoutSpec) -> f64 {
         if Self::is_projects(layout) {
             self.census.project_role.unwrap_or(0.0)
         } else {
@@ -72,7 +73,7 @@ impl Predictor<'_> {
     }
 
     /// The top-level documents after a publish.
-    fn listing(&self, layout: LayoutSpec, publish: u64) -> Result<Listing, Error> {
+    pub(super) fn listing(&self, layout: LayoutSpec, publish: u64) -> Result<Listing, Error> {
         let roles = self.activity.roles(layout, publish as f64);
         let top_version = self.top_version(layout, publish);
         let bins_version = self.bins_version(layout, publish);
@@ -85,6 +86,7 @@ impl Predictor<'_> {
             entropy: self.versions_entropy(layout, 0, publish),
             top: self.top_expected(layout, publish),
             bins_digits: digits(bins_version) as f64,
+            ..Listing::default()
         };
         if Self::with_hashes(layout) {
             let (mean, deviation) = self.leaf_length(layout, publish)?;
@@ -131,7 +133,7 @@ impl Predictor<'_> {
     }
 
     /// All roles below the top-level one.
-    fn all_roles(&self, layout: LayoutSpec, publish: u64) -> Documents {
+    pub(super) fn all_roles(&self, layout: LayoutSpec, publish: u64) -> Documents {
         if layout.form == Form::Flat {
             return Documents::default();
         }
@@ -159,7 +161,7 @@ impl Predictor<'_> {
     }
 
     /// Entries of the longest of them: bins are as good as equal, and the busiest project has the share of its rank.
-    fn longest(&self, layout: LayoutSpec, publish: u64) -> f64 {
+    pub(super) fn longest(&self, layout: LayoutSpec, publish: u64) -> f64 {
         let roles = self.activity.roles(layout, publish as f64).max(1.0);
         match layout.form {
             Form::Flat => 0.0,

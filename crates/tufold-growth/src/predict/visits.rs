@@ -12,8 +12,16 @@ use crate::scenario::{Client, ClientKind};
 use crate::workload::Changes;
 
 /// How many requests a client has under way at once, for files and for deltas (`tufold_sync::Limits`).
-const PARALLEL: usize = 8;
-const PARALLEL_DELTAS: usize = 16;
+pub(super) const PARALLEL: usize = 8;
+pub(super) const PARALLEL_DELTAS: usize = 16;
+
+/// How often so many requests wait for one another.
+pub(super) fn trips(requests: f64, at_once: usize) -> f64 {
+    (requests / at_once as f64).ceil()
+}
+
+/// How many numbers of writes stand for all, where each popularity has its own.
+const LIKELY_WRITES: usize = 8;
 
 /// Roles that a visit fetches.
 struct Fetched {
@@ -52,7 +60,6 @@ impl Predictor<'_> {
             roles: self.documents_read(layout, client, &fetched, gap),
             ..Reads::default()
         };
-        let trips = |requests: f64, at_once: usize| (requests / at_once as f64).ceil();
         reads.round_trips =
             2.0 + reads.snapshot + reads.top + reads.bins + trips(fetched.roles, PARALLEL);
         reads.delta = DeltaReads { requests: 2.0, round_trips: 2.0, ..DeltaReads::default() };
@@ -77,7 +84,6 @@ impl Predictor<'_> {
         let is_new = client.kind == ClientKind::Cold;
         let (top, bins, whole) = (reads.top, reads.bins, &reads.roles);
         let delta = &mut reads.delta;
-        let trips = |requests: f64, at_once: usize| (requests / at_once as f64).ceil();
         let held = HeldSnapshot { version: from + 1, tally: self.tally(layout, from) };
         if client.kind == ClientKind::Mirror
             && let Way::Path(path) = mirror_way(self.ladder, held, end + 1, None, PARALLEL)
@@ -122,7 +128,11 @@ impl Predictor<'_> {
             (delta.top, delta.flat_top) = (projects, flat);
         }
         delta.bins.count = bins;
-        let (edges, full) = self.ways(layout, from, end)?;
+        let is_project = matches!(layout.form, Form::ProjectsListed | Form::ProjectsWildcard);
+        let (edges, full) = match is_project && client.kind == ClientKind::Returning {
+            true => self.project_ways(layout, client, from, end)?,
+            false => self.ways(layout, from, end)?,
+        };
         let held = fetched.roles - fetched.unheld;
         let by_edges = held * (1.0 - full);
         let unheld = fetched.unheld + held * full;
@@ -138,6 +148,16 @@ impl Predictor<'_> {
             removed: changes.removed * share,
             new_projects: if layout.form.has_bins() { changes.new_projects * share } else { 0.0 },
         };
+        let part = match is_project && client.kind == ClientKind::Returning {
+            // What is popular is released more often, and each edge has the page anew.
+            true => {
+                let files = activity.scenario.paths.files.value.len() as f64;
+                let releases = activity.releases_for(client, gap) * (1.0 - full);
+                let pages = by_edges * edges * activity.pages_each();
+                Changes { pages, added: releases * files, ..part }
+            }
+            false => part,
+        };
         let entries = whole.spread.0.iter().map(|(entries, roles)| entries * roles).sum::<f64>();
         let each = entries / fetched.roles.max(1e-12);
         delta.roles = self.steps(by_edges * edges, &part, each * by_edges * edges);
@@ -147,7 +167,7 @@ impl Predictor<'_> {
     }
 
     /// What a client counts in the snapshot of a publish.
-    fn tally(&self, layout: LayoutSpec, publish: u64) -> Tally {
+    pub(super) fn tally(&self, layout: LayoutSpec, publish: u64) -> Tally {
         let roles = self.activity.roles(layout, publish as f64);
         let writes = self.activity.writes(layout, 0, publish);
         let files = round(roles) + 1;
@@ -156,7 +176,7 @@ impl Predictor<'_> {
     }
 
     /// How many edges a role takes that changed between two publishes, and which part of such roles is fetched whole.
-    fn ways(&self, layout: LayoutSpec, from: u64, to: u64) -> Result<(f64, f64), Error> {
+    pub(super) fn ways(&self, layout: LayoutSpec, from: u64, to: u64) -> Result<(f64, f64), Error> {
         if layout.form == Form::Flat {
             return Ok((0.0, 0.0));
         }
@@ -176,6 +196,45 @@ impl Predictor<'_> {
                 }
             }
         }
+        if by_edges <= 0.0 {
+            return Ok((1.0, if all > 0.0 { 1.0 } else { 0.0 }));
+        }
+        Ok((edges / by_edges, 1.0 - by_edges / all))
+    }
+
+    /// As [`Self::ways`] for the roles of a client's packages: what is popular is written more often.
+    fn project_ways(
+        &self,
+        layout: LayoutSpec,
+        client: &Client,
+        from: u64,
+        to: u64,
+    ) -> Result<(f64, f64), Error> {
+        let (mean, _) = self.leaf_length(layout, from)?;
+        let (mut edges, mut by_edges, mut all) = (0.0, 0.0, 0.0);
+        self.activity.each_dependency(client, |packages, share| {
+            let few = |mut likely: Vec<(u64, f64)>| {
+                likely.sort_by(|a, b| b.1.total_cmp(&a.1));
+                likely.truncate(LIKELY_WRITES);
+                likely
+            };
+            let behind = few(self.activity.project_writes(share, from, to).likely());
+            let start = few(self.activity.project_writes(share, 0, from).likely());
+            let weights: f64 = start.iter().map(|(_, weight)| weight).sum();
+            for &(count, chance) in behind.iter().filter(|(count, _)| *count > 0) {
+                for &(version, weight) in &start {
+                    let (old, new) = (1 + version, 1 + version + count);
+                    let weight = packages * chance * weight / weights;
+                    all += weight;
+                    if let Way::Path(path) =
+                        role_way(self.ladder, old, round(mean), new, PARALLEL_DELTAS)
+                    {
+                        edges += weight * path.len() as f64;
+                        by_edges += weight;
+                    }
+                }
+            }
+        });
         if by_edges <= 0.0 {
             return Ok((1.0, if all > 0.0 { 1.0 } else { 0.0 }));
         }

@@ -102,9 +102,9 @@ fn each_rates(value: impl Fn(usize) -> WholeRates) -> [WholeRates; 2] {
 /// How many bins the snapshots have; no layout has so many.
 ///
 /// zstd changes its ways at 16, 128 and 256 KiB, so some lie on either side.
-const BINS: [u64; 20] = [
+const BINS: [u64; 24] = [
     12, 48, 112, 192, 384, 500, 600, 768, 960, 1000, 1536, 1900, 2100, 3072, 4000, 4600, 8300,
-    9200, 12_288, 49_152,
+    9200, 12_288, 20_480, 28_672, 40_960, 49_152, 98_304,
 ];
 
 /// How large the index is whose targets and names are compressed.
@@ -257,7 +257,7 @@ fn bits_each(versions: &[u64]) -> f64 {
 fn snapshots(bins: u64, has_hashes: bool, empty: [f64; 2]) -> Result<Curves, Error> {
     let mut curves = Curves::default();
     let Some(bits) = BitLength::from_bin_count(bins.next_power_of_two()) else { return Ok(curves) };
-    for mean in [0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e5] {
+    for mean in [0.0, 0.03, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e5] {
         let mut random = Random::of(&[SEED, 7, bins]);
         let versions: Vec<u64> = (0..bins).map(|_| 1 + draw(mean, &mut random)).collect();
         let roles: Vec<_> = (bits.bins().zip(&versions))

@@ -6,10 +6,10 @@ use std::path::Path;
 use tufold_delta::{Codec, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DeltaName, meta_name};
 use tufold_meta::{BitLength, MetaFile, Role, SPEC_VERSION, Snapshot, Time, Version};
-use tufold_repo::targets::Random;
+use tufold_repo::targets::{Random, TargetList};
 use tufold_repo::{Input, NewRepository, Publisher, Refresh};
 
-use super::{DeltaRates, Rates, SIGNATURE_BYTES, documents};
+use super::{Curve, DeltaRates, Rates, SIGNATURE_BYTES, cold_features, documents, rebin};
 use crate::Error;
 use crate::counts::SnapshotSteps;
 use crate::ledger::Ledger;
@@ -37,12 +37,12 @@ pub(super) fn stored(scenario: &str) -> Option<&'static str> {
 }
 
 /// One repository that is measured.
-struct Run {
-    layout: &'static str,
-    targets: u64,
+pub(super) struct Run {
+    pub(super) layout: &'static str,
+    pub(super) targets: u64,
     /// How much busier than the scenario it is, so that its few publishes change something.
-    changes_per_publish: f64,
-    publishes: u64,
+    pub(super) changes_per_publish: f64,
+    pub(super) publishes: u64,
 }
 
 const fn run(layout: &'static str, targets: u64, changes_per_publish: f64) -> Run {
@@ -50,7 +50,7 @@ const fn run(layout: &'static str, targets: u64, changes_per_publish: f64) -> Ru
 }
 
 /// Sizes that no grid replays: it goes by doublings of the scenario's own size, these are odd.
-const RUNS: [Run; 17] = [
+const RUNS: [Run; 19] = [
     run("bins-succinct:2048", 5_300, 6.0),
     run("bins-succinct:1024", 9_100, 100.0),
     run("bins-succinct:256", 5_300, 30.0),
@@ -68,10 +68,13 @@ const RUNS: [Run; 17] = [
     run("projects-listed", 5_300, 2.0),
     run("projects-listed", 21_000, 4.0),
     run("projects-wildcard", 12_700, 3.0),
+    // Long lists, of which small indexes have none: what a target costs among hundreds is not what it costs among ten.
+    run("projects-wildcard", 87_000, 150.0),
+    run("projects-listed", 43_000, 60.0),
 ];
 
 /// How many steps [`measure`] takes.
-pub const STEPS: u64 = RUNS.len() as u64 + 1;
+pub const STEPS: u64 = RUNS.len() as u64 + rebin::STEPS + 1;
 
 /// Rows of features and bytes.
 type Rows = Vec<(Vec<f64>, f64)>;
@@ -85,6 +88,7 @@ struct Samples {
     listed: Rows,
     snapshot: Rows,
     cold: Rows,
+    cold_versions: Curve,
     bundle: Rows,
     wildcard_bundle: Rows,
     listed_bundle: Rows,
@@ -95,7 +99,7 @@ struct Samples {
 /// # Errors
 /// Any of the publisher.
 pub fn measure(scenario: &Scenario, work: &Path, progress: &dyn Fn(&str)) -> Result<Rates, Error> {
-    let mut samples = Samples::default();
+    let mut samples = Samples { cold_versions: cold_versions()?, ..Samples::default() };
     let has_projects = crate::census::Census::of(scenario)?.project_role.is_some();
     let mut names = Vec::new();
     for run in &RUNS {
@@ -105,7 +109,7 @@ pub fn measure(scenario: &Scenario, work: &Path, progress: &dyn Fn(&str)) -> Res
             continue;
         }
         let folder = tempfile::tempdir_in(work).map_err(Error::io("make a folder in", work))?;
-        let ledger = live(&scenario.scaled(run.targets), run, folder.path())?;
+        let (ledger, _) = live(&scenario.scaled(run.targets), run, folder.path())?;
         let public = folder.path().join("repo/public");
         edges(&public, &public.join("deltas"), &ledger, run, &mut samples)?;
         names.push(format!("{} of {} targets", run.layout, run.targets));
@@ -123,6 +127,7 @@ pub fn measure(scenario: &Scenario, work: &Path, progress: &dyn Fn(&str)) -> Res
         listed: fit(&samples.listed),
         snapshot: fit(&samples.snapshot),
         cold: fit(&samples.cold),
+        cold_versions: samples.cold_versions,
         bundle: fit(&samples.bundle),
         wildcard_bundle: fit(&samples.wildcard_bundle),
         listed_bundle: fit(&samples.listed_bundle),
@@ -134,11 +139,16 @@ pub fn measure(scenario: &Scenario, work: &Path, progress: &dyn Fn(&str)) -> Res
         names.join(", "),
         if has_projects { "" } else { " (the forms with a role a project left out)" }
     );
-    Ok(Rates { provenance, gzip, zstd, delta })
+    let rebin = rebin::measure(scenario, &delta, work, progress)?;
+    Ok(Rates { provenance, gzip, zstd, delta, rebin })
 }
 
-/// Lives through a short, busy history.
-fn live(scenario: &Scenario, run: &Run, folder: &Path) -> Result<Ledger, Error> {
+/// Lives through a short, busy history; gives it, and what is listed at its end.
+pub(super) fn live(
+    scenario: &Scenario,
+    run: &Run,
+    folder: &Path,
+) -> Result<(Ledger, TargetList), Error> {
     let mut busy = scenario.clone();
     let days = busy.replay.interval_s.value as f64 / crate::scenario::DAY_S as f64;
     busy.publish.releases_per_day.value = run.changes_per_publish / days;
@@ -148,15 +158,19 @@ fn live(scenario: &Scenario, run: &Run, folder: &Path) -> Result<Ledger, Error> 
     let ladder = Ladder::Direct { last: 4 };
     let (settings, start) = (settings(layout, ladder), Time::EPOCH);
     let new = NewRepository::prepare(&repo, settings, &keys(&folder.join("keys"), SEED)?, start)?;
-    let list = trace.start();
+    let mut list = trace.start();
     let mut ledger = Ledger::new(layout, ladder, list.rows())?;
-    let plan = new.plan(list)?;
+    let plan = new.plan(list.clone())?;
     new.commit(plan, &|_| ())?;
     for publish in 1..=run.publishes {
         let Some(changes) = trace.publish()? else { break };
         // The last publish signs everything again.
         let is_last = publish == run.publishes;
         ledger.publish(&changes, is_last)?;
+        list = changes.apply(&list).map_err(|error| Error::Form {
+            file: scenario.name.clone(),
+            problem: error.to_string(),
+        })?;
         let publisher = Publisher::open(&repo)?;
         let mut refresh = BTreeSet::from([Refresh::Snapshot]);
         refresh.extend(is_last.then_some(Refresh::Bins));
@@ -164,7 +178,7 @@ fn live(scenario: &Scenario, run: &Run, folder: &Path) -> Result<Ledger, Error> 
         let plan = publisher.plan(Input::Changes(changes), &refresh, now, &|_| ())?;
         publisher.commit(plan, &|_| ())?;
     }
-    Ok(ledger)
+    Ok((ledger, list))
 }
 
 /// Every delta of a repository: what it holds by the history, and its length.
@@ -214,7 +228,9 @@ fn edge(name: &DeltaName, bytes: f64, ledger: &Ledger, run: &Run, samples: &mut 
             rows.push((step.features(), bytes));
         }
         DeltaName::Snapshot { from: None, .. } => {
-            samples.cold.push((ledger.cold_snapshot(publish(to)).features(), bytes));
+            let step = ledger.cold_snapshot(publish(to));
+            let roles = ledger.tally_at(publish(to)).files as f64;
+            samples.cold.push((cold_features(&samples.cold_versions, &step, roles), bytes));
         }
         DeltaName::Snapshot { from: Some(_), .. } => {
             let step = ledger.snapshot_step(publish(from), publish(to));
@@ -253,29 +269,50 @@ fn snapshots(samples: &mut Samples) -> Result<(), Error> {
         let new: Vec<u64> = old.iter().zip(&rises).map(|(old, rise)| old + rise).collect();
         let before = made_snapshot(bits, &old);
         let after = made_snapshot(bits, &new);
-        let delta = |base: Option<&[u8]>| {
-            let options = EncodeOptions { verify: false, ..EncodeOptions::default() };
-            let delta = encode(Codec::Columnar, base, &after, &options);
-            delta.map(|delta| delta.len() as f64).map_err(|error| Error::Form {
-                file: "a snapshot".to_owned(),
-                problem: error.to_string(),
-            })
-        };
-        let entropy = |values: &[u64]| {
-            let mut times = std::collections::BTreeMap::<u64, u64>::new();
-            values.iter().for_each(|value| *times.entry(*value).or_default() += 1);
-            entropy_bytes(times.values().copied())
-        };
+        let delta = |base: Option<&[u8]>| columnar(base, &after);
         let whole =
             SnapshotSteps { count: 1.0, entropy: entropy(&new), ..SnapshotSteps::default() };
         let changed: Vec<u64> = rises.iter().copied().filter(|rise| *rise > 0).collect();
         let choice = choice_bytes(rises.len() as f64, changed.len() as f64);
         let step = SnapshotSteps { entropy: choice + entropy(&changed), ..whole.clone() };
         // Neither carries an envelope here, which takes a byte without signatures.
-        samples.cold.push((whole.features(), delta(None)? + SIGNATURE_BYTES));
+        let features = cold_features(&samples.cold_versions, &whole, new.len() as f64);
+        samples.cold.push((features, delta(None)? + SIGNATURE_BYTES));
         samples.snapshot.push((step.features(), delta(Some(&before))? + 1.0));
     }
     Ok(())
+}
+
+fn columnar(base: Option<&[u8]>, new: &[u8]) -> Result<f64, Error> {
+    let options = EncodeOptions { verify: false, ..EncodeOptions::default() };
+    let delta = encode(Codec::Columnar, base, new, &options);
+    delta
+        .map(|delta| delta.len() as f64)
+        .map_err(|error| Error::Form { file: "a snapshot".to_owned(), problem: error.to_string() })
+}
+
+fn entropy(values: &[u64]) -> f64 {
+    let mut times = std::collections::BTreeMap::<u64, u64>::new();
+    values.iter().for_each(|value| *times.entry(*value).or_default() += 1);
+    entropy_bytes(times.values().copied())
+}
+
+/// What versions take in a snapshot from nothing, where they are Poisson's.
+fn cold_versions() -> Result<Curve, Error> {
+    const BITS: u32 = 15;
+    let mut random = Random::of(&[SEED, 13]);
+    let flat = columnar(None, &made_snapshot(BITS, &vec![1; 1 << BITS]))?;
+    let mut curve = vec![(0.0, 0.0)];
+    for mean in [
+        0.003, 0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 6.0, 10.0, 30.0,
+        100.0, 300.0, 1e3, 1e4,
+    ] {
+        let versions: Vec<u64> = (0..1_u64 << BITS).map(|_| 1 + draw(mean, &mut random)).collect();
+        let all = versions.len() as f64;
+        let bytes = columnar(None, &made_snapshot(BITS, &versions))? - flat;
+        curve.push((8.0 * entropy(&versions) / all, bytes / all));
+    }
+    Ok(curve)
 }
 
 fn made_snapshot(bits: u32, versions: &[u64]) -> Vec<u8> {

@@ -15,8 +15,11 @@ use crate::Error;
 use crate::cost::{ClientCost, Transfer};
 use crate::counts::{Add, DeltaReads, Reads, mean};
 use crate::ledger::Ledger;
+use crate::ledger::rebin::Rebinned;
 use crate::scenario::ClientKind;
 use crate::trace::Trace;
+
+mod rebin;
 
 pub(super) struct Visitor {
     /// Which of the scenario's clients it is.
@@ -83,7 +86,7 @@ impl Visitor {
         &self,
         shelf: &Arc<Shelf>,
         trace: &dyn Trace,
-        ledger: &Ledger,
+        (ledger, rebinned): (&Ledger, Option<&Rebinned>),
         now: Time,
     ) -> Result<Visit, Error> {
         let paths = self.paths(trace);
@@ -103,7 +106,10 @@ impl Visitor {
             gzip,
             zstd: by(sent.zstd as f64),
             delta: transfer(&delta),
-            reads: self.reads(ledger, &paths),
+            reads: match rebinned {
+                Some(rebinned) => self.reads_after(ledger, rebinned, &paths)?,
+                None => self.reads(ledger, &paths),
+            },
         })
     }
 

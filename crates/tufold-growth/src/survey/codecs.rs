@@ -26,6 +26,17 @@ const MAX_BINS: usize = 200;
 /// When the repositories begin: 2026-01-01T00:00:00Z.
 const START_S: i64 = 1_767_225_600;
 
+/// Every codec on a snapshot of more bins takes minutes.
+const MOST_TARGETS: u64 = 1_000_000;
+
+/// The smallest size that is replayed, and the largest on which every codec can be tried.
+pub(super) fn sizes(replayed: &[u64]) -> Vec<u64> {
+    let small: Vec<u64> = replayed.iter().copied().filter(|size| *size <= MOST_TARGETS).collect();
+    let mut sizes: Vec<u64> = small.first().into_iter().chain(small.last()).copied().collect();
+    sizes.dedup();
+    sizes
+}
+
 pub(super) fn costs(
     scenario: &Scenario,
     rates: &Rates,

@@ -5,7 +5,7 @@ use tufold_delta::Ladder;
 use super::{LadderCost, SUCCINCT};
 use crate::Error;
 use crate::cost::{Costs, Provenance};
-use crate::grid::{Event, Grid};
+use crate::grid::{Cells, Event, Grid};
 use crate::layout::LayoutSpec;
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
@@ -48,6 +48,7 @@ pub(super) fn costs(
         let predictor = Predictor::new(&begin, experiment, rates.clone(), grid.options.ladder)?;
         SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?)
     };
+    let mut cells = Cells::of(grid)?;
     for policy in POLICIES {
         let ladder: Ladder = policy.parse().map_err(|_| Error::Nothing(policy.to_owned()))?;
         if replayed.contains(&grid.from) {
@@ -57,7 +58,9 @@ pub(super) fn costs(
             let options = crate::replay::ReplayOptions { ladder, ..grid.options };
             let name = format!("ladder {policy}, {} targets", grid.from);
             let step = |at, of| progress(Event::Publish(name.clone(), at, of));
-            let replayed = replay(&hourly, layout, options, &grid.work, &step)?;
+            let key = cells.key(&format!("ladder {policy}"), &hourly, layout)?;
+            let replayed =
+                cells.replayed(key, &mut || replay(&hourly, layout, options, &grid.work, &step))?;
             progress(Event::Cell);
             add(&mut rows, ladder, layout, grid.from, Provenance::Measured, &replayed.costs);
         }

@@ -14,6 +14,7 @@ pub(super) fn write(growth: &Growth, survey: Option<&Survey>, folder: &Path) -> 
     let mut tables = vec![
         ("clients.csv", clients(growth)),
         ("publishers.csv", publishers(growth)),
+        ("rebins.csv", rebins(growth)),
         ("agreement.csv", agreement(growth)),
     ];
     if let Some(survey) = survey {
@@ -105,6 +106,47 @@ fn publishers(growth: &Growth) -> Table {
             &costs.egress.delta_bytes_per_day,
             &refused.join(" "),
         ]);
+    }
+    table
+}
+
+/// Doublings of the bins: the publish, and the next visit of each client.
+fn rebins(growth: &Growth) -> Table {
+    let mut table = Table::new(
+        "targets,from_bins,to_bins,provenance,who,plain_bytes,plain_files,gzip_bytes,delta_bytes,delta_files,cpu_ms",
+    );
+    for rebin in &growth.rebins {
+        let row = &rebin.row;
+        let (to, how) = (maybe(row.bins), mark(row.provenance));
+        let publisher = &row.costs.publisher;
+        table.row(&[
+            &row.targets,
+            &rebin.from_bins,
+            &to,
+            &how,
+            &"publisher",
+            &publisher.metadata_bytes,
+            &publisher.signatures,
+            &"",
+            &publisher.delta_bytes,
+            &publisher.delta_files,
+            &maybe(publisher.cpu_ms),
+        ]);
+        for c in &row.costs.clients {
+            table.row(&[
+                &row.targets,
+                &rebin.from_bins,
+                &to,
+                &how,
+                &c.client,
+                &c.plain.bytes,
+                &c.plain.requests,
+                &c.gzip.bytes,
+                &maybe(c.delta.map(|d| d.bytes)),
+                &maybe(c.delta.map(|d| d.requests)),
+                &"",
+            ]);
+        }
     }
     table
 }
