@@ -34,6 +34,8 @@ pub struct Grid {
     pub work: PathBuf,
     /// Where finished cells are noted, so that a later run need not do them again.
     pub resume: Option<PathBuf>,
+    /// Replay nothing anew: what is not noted is predicted only.
+    pub noted_only: bool,
 }
 
 /// An event of a grid.
@@ -161,14 +163,12 @@ pub fn grow(
                     replay(&scaled, settled, grid.options, &grid.work, &step)
                 })?;
                 progress(Event::Cell);
-                let predicted = predictor.price(settled, &replayed.counted)?;
-                compare(
-                    &settled.to_string(),
-                    targets,
-                    [&replayed.costs, &predicted, &expected],
-                    &mut agreement,
-                );
-                rows.push(row(Provenance::Measured, replayed.costs));
+                if let Some(replayed) = replayed {
+                    let predicted = predictor.price(settled, &replayed.counted)?;
+                    let costs = [&replayed.costs, &predicted, &expected];
+                    compare(&settled.to_string(), targets, costs, &mut agreement);
+                    rows.push(row(Provenance::Measured, replayed.costs));
+                }
             }
             let how = if is_made { Provenance::Predicted } else { Provenance::PredictedOnly };
             rows.push(row(how, expected));
@@ -310,20 +310,23 @@ impl<'g> Cells<'g> {
         Ok(format!("{layout}{more} {ladder} {seed} {visitors} {digest}"))
     }
 
-    /// What was noted under a key, or is replayed now and noted.
+    /// What was noted under a key, or is replayed now and noted. `None` if it is not noted and nothing is to be replayed.
     pub(crate) fn replayed(
         &mut self,
         key: String,
         replay: &mut dyn FnMut() -> Result<Replayed, Error>,
-    ) -> Result<Replayed, Error> {
+    ) -> Result<Option<Replayed>, Error> {
         if let Some(replayed) = self.done.remove(&key) {
-            return Ok(replayed);
+            return Ok(Some(replayed));
+        }
+        if self.grid.noted_only {
+            return Ok(None);
         }
         let replayed = replay()?;
         if let Some(file) = &self.grid.resume {
             note(file, &Cell { key, replayed: replayed.clone() })?;
         }
-        Ok(replayed)
+        Ok(Some(replayed))
     }
 }
 

@@ -111,10 +111,12 @@ pub(crate) fn rows(
                 replay_rebin(&doubling, (from, to), grid.options, &grid.work, &step)
             })?;
             progress(Event::Cell);
-            let predicted = predictor.price_rebin(to, &replayed.counted)?;
-            let costs = [&replayed.costs, &predicted, &expected];
-            compare(&name, 2 * targets, costs, &mut agreement);
-            rows.push(row(Provenance::Measured, replayed.costs));
+            if let Some(replayed) = replayed {
+                let predicted = predictor.price_rebin(to, &replayed.counted)?;
+                let costs = [&replayed.costs, &predicted, &expected];
+                compare(&name, 2 * targets, costs, &mut agreement);
+                rows.push(row(Provenance::Measured, replayed.costs));
+            }
         }
         rows.push(row(Provenance::Predicted, expected));
     }

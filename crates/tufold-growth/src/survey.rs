@@ -152,7 +152,11 @@ pub fn survey(
 ) -> Result<Survey, Error> {
     let sizes: Vec<u64> = (0..=grid.doublings).map(|doubling| grid.from << doubling).collect();
     let replayed: Vec<u64> = sizes.iter().copied().filter(|size| *size <= grid.replay_to).collect();
-    let coded = codecs::sizes(&replayed);
+    let mut coded = codecs::sizes(&replayed);
+    if grid.noted_only {
+        // A small index is tried anew: it takes seconds.
+        coded.truncate(1);
+    }
     progress(Event::Start(coded.len() as u64 + ladders::replays(&replayed)));
     let survey = Survey {
         ladders: ladders::costs(scenario, rates, grid, &replayed, progress)?,

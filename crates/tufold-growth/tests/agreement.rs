@@ -15,6 +15,7 @@ fn grid_of(layouts: &str, from: u64, doublings: u32, work: &std::path::Path) -> 
         options: ReplayOptions { ladder: Ladder::default(), seed: 1, visitors: 6 },
         work: work.to_owned(),
         resume: Some(work.join("cells.jsonl")),
+        noted_only: false,
     }
 }
 

@@ -89,6 +89,9 @@ pub(crate) struct Args {
     /// A file of finished replays: what it holds is not done again
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// Replay nothing anew: what the file of finished replays does not hold is predicted only
+    #[arg(long, requires = "resume")]
+    noted_only: bool,
     /// A real history instead of one that is made up: two lists of targets or more, as `init --targets` takes them; each after
     /// the first is a publish. SCENARIO says who visits. Nothing is predicted beyond it
     #[arg(long, value_name = "LIST,LIST", value_delimiter = ',', conflicts_with_all = ["resume", "measure_rates"])]
@@ -145,6 +148,7 @@ pub(crate) fn run(args: Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
         options: ReplayOptions { ladder: args.ladder, seed: args.seed, visitors: args.visitors },
         work,
         resume: args.resume,
+        noted_only: args.noted_only,
     };
     let bar = bars::steps("replaying", 0);
     let progress = |event| match event {

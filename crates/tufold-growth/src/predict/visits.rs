@@ -210,7 +210,12 @@ impl Predictor<'_> {
         from: u64,
         to: u64,
     ) -> Result<(f64, f64), Error> {
-        let (mean, _) = self.leaf_length(layout, from)?;
+        let (whole, _) = self.leaf_length(layout, from)?;
+        let (pages, listed) = self.activity.listed(from as f64);
+        let roles = self.activity.roles(layout, from as f64).max(1.0);
+        // Without what the mean project lists, to which each popularity adds its own.
+        let empty = whole - self.entry_bytes(pages, listed) / roles;
+        let files = self.activity.scenario.paths.files.value.len() as f64;
         let (mut edges, mut by_edges, mut all) = (0.0, 0.0, 0.0);
         self.activity.each_dependency(client, |packages, share| {
             let few = |mut likely: Vec<(u64, f64)>| {
@@ -220,6 +225,8 @@ impl Predictor<'_> {
             };
             let behind = few(self.activity.project_writes(share, from, to).likely());
             let start = few(self.activity.project_writes(share, 0, from).likely());
+            let releases = 1.0 + self.census.more_releases * share;
+            let mean = empty + self.entry_bytes(self.activity.pages_each(), releases * files);
             let weights: f64 = start.iter().map(|(_, weight)| weight).sum();
             for &(count, chance) in behind.iter().filter(|(count, _)| *count > 0) {
                 for &(version, weight) in &start {

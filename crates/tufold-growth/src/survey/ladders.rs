@@ -62,7 +62,9 @@ pub(super) fn costs(
             let replayed =
                 cells.replayed(key, &mut || replay(&hourly, layout, options, &grid.work, &step))?;
             progress(Event::Cell);
-            add(&mut rows, ladder, layout, grid.from, Provenance::Measured, &replayed.costs);
+            if let Some(replayed) = replayed {
+                add(&mut rows, ladder, layout, grid.from, Provenance::Measured, &replayed.costs);
+            }
         }
         let (begin, publishes) = long(&smallest);
         let experiment = Experiment { interval_s: INTERVAL_S, publishes };
