@@ -12,6 +12,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::output::{Exit, Json, Out};
 
+/// Threads that make and drop many models and documents at once wait for each other, and for the system, in the C library's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// TUF metadata that stays small while the index doubles and doubles again
 ///
 /// tufold makes and publishes signed TUF repositories with hashed bins, for package indexes of any
