@@ -9,8 +9,8 @@ use super::old::OldEntries;
 use super::out::Out;
 use super::scan::{self, Cursor, Form, Leaf, Leaves, Shape};
 use super::skeleton::Skeleton;
+use super::symbols;
 use super::tally::Column;
-use super::text;
 use super::walk::{Bytes, LeafForm, MAX_DEPTH, form_of, leaf_count, record_fits};
 use super::{int, time};
 use crate::Error;
@@ -250,7 +250,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
                 if len > self.out.room() {
                     return Err(Impossible);
                 }
-                self.out.write(|bytes| text::write_hex(bytes, digits))
+                self.out.write(|bytes| symbols::write_hex(bytes, digits))
             }
             LeafForm::Text => self.string(class, Some(leaf), Some(old.bytes()), None),
         }
@@ -285,7 +285,7 @@ impl<'a, C: Coder> Decoder<'a, C> {
             .ok_or(Impossible)?;
         self.check_work()?;
         let mut bytes = Vec::new();
-        text::join(&symbols, &mut self.raw, &mut bytes).ok_or(Impossible)?;
+        symbols::join(&symbols, &mut self.raw, &mut bytes).ok_or(Impossible)?;
         self.finish_string(class, leaf, low, &bytes)
     }
 

@@ -6,7 +6,8 @@ use super::coder::{Coder, Writer};
 use super::int::Mode;
 use super::models::{Class, ColumnName, Context, Event, Kind, Leaves, Models};
 use super::neighbours::Around;
-use super::text::{self, Room};
+use super::symbols;
+use super::text::Room;
 use super::walk::{Op, TextOp, Walk};
 use crate::log2::log2_fp;
 
@@ -185,7 +186,7 @@ pub(super) fn code(models: &mut Models, walk: &mut Walk<'_>) -> (Vec<u8>, Vec<u8
                 if form == Leaves::Mixed {
                     models.regular(&mut writer, *class, *leaf, true);
                 }
-                text::read_hex(digits, &mut raw);
+                symbols::read_hex(digits, &mut raw);
             }
             Op::Irregular { class, leaf } => {
                 models.regular(&mut writer, *class, *leaf, false);
@@ -220,7 +221,7 @@ fn code_text(
         models.learn_stride(class, leaf, low, text);
     }
     let before = raw.len();
-    let Some(symbols) = text::split(text, raw) else {
+    let Some(symbols) = symbols::split(text, raw) else {
         raw.truncate(before);
         models.raw(coder, class, leaf, Some(text.len() as u64));
         raw.extend_from_slice(text);

@@ -14,6 +14,7 @@ mod old;
 mod out;
 mod scan;
 mod skeleton;
+mod symbols;
 mod tally;
 mod text;
 mod time;

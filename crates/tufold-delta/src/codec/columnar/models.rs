@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::coder::{Coder, Odds, Training};
 use super::int::{self, Mode, Trees};
 use super::old::Window;
+use super::symbols;
 use super::text::{self, Neighbours, Room};
 
 /// More classes than this share the last one, so that a crafted document cannot fill the memory.
@@ -419,7 +420,7 @@ impl Models {
     ) {
         let mut low = Vec::new();
         for key in window.keys() {
-            let Some(symbols) = text::split(key, &mut Vec::new()) else { continue };
+            let Some(symbols) = symbols::split(key, &mut Vec::new()) else { continue };
             let neighbours = Neighbours { low: &low, ..Neighbours::default() };
             self.text(&mut Training, class, None, neighbours, &symbols, usize::MAX);
             low = symbols;

@@ -1,6 +1,7 @@
 //! The strings around a new one as the string model takes them, the same for writer and reader.
 
-use super::text::{self, Neighbours, Sorted};
+use super::symbols;
+use super::text::{Neighbours, Sorted};
 
 /// A longer neighbour counts as none: the model may look through all of it for each symbol.
 const MAX_LEN_BYTES: usize = 4_096;
@@ -22,7 +23,7 @@ impl Around {
     ) -> Self {
         let symbols = |text: Option<&[u8]>| {
             let text = text.unwrap_or_default();
-            if text.len() > MAX_LEN_BYTES { None } else { text::split(text, &mut Vec::new()) }
+            if text.len() > MAX_LEN_BYTES { None } else { symbols::split(text, &mut Vec::new()) }
         };
         let (low, high, has_high) = (symbols(low), symbols(high), high.is_some());
         // The order of a neighbour without symbols does not bind, nor does the other's then.

@@ -3,7 +3,7 @@
 
 use super::models::MAX_LEAVES;
 use super::scan::{self, Form, Leaf, Leaves};
-use super::text;
+use super::symbols;
 
 /// What stands between the leaves of the value that was cut last.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Skeleton {
                 start + scan::number_len(text.get(start..)?)?
             } else if before.hex_len > 0
                 && text.get(start + before.hex_len) == Some(&b'"')
-                && text::is_hex(&text[start..start + before.hex_len])
+                && symbols::is_hex(&text[start..start + before.hex_len])
             {
                 // Nothing ends a string before its first quote, and hex has none.
                 form = Form::Hex;
@@ -92,7 +92,7 @@ impl Skeleton {
             for leaf in leaves.iter() {
                 self.bytes.extend_from_slice(&text[copied..leaf.range.start]);
                 let is_hex =
-                    leaf.form == Form::Text && text::is_hex_leaf(&text[leaf.range.clone()]);
+                    leaf.form == Form::Text && symbols::is_hex_leaf(&text[leaf.range.clone()]);
                 let hex_len = if is_hex { leaf.range.len() } else { 0 };
                 self.leaves.push(Before { end: self.bytes.len(), form: leaf.form, hex_len });
                 copied = leaf.range.end;
@@ -167,7 +167,7 @@ mod tests {
                     let end = skeleton.cut(value.as_bytes(), &mut leaves);
                     let mut found = leaves.clone();
                     for leaf in found.iter_mut().filter(|leaf| leaf.form == Form::Hex) {
-                        assert!(text::is_hex_leaf(&value.as_bytes()[leaf.range.clone()]));
+                        assert!(symbols::is_hex_leaf(&value.as_bytes()[leaf.range.clone()]));
                         leaf.form = Form::Text;
                     }
                     let found = end.map(|end| (found, end));

@@ -1,114 +1,10 @@
 //! Strings: bit by bit, from what the last characters, the word, the place and the sorted neighbours suggest.
-//!
-//! Long runs of hex digits are taken out first: they hold no pattern, and leave as raw bytes.
 
 use std::ops::Range;
 
 use super::coder::Coder;
-use super::mix::{Chance, Inputs, MEANING, Mixer, squash, stretch};
-
-/// Ends a string.
-const END: u8 = 0;
-/// Stands for a run of hex digits; the next symbol is half its length.
-const RUN: u8 = 1;
-/// Shorter runs are spelled out.
-const SHORTEST_RUN: usize = 16;
-const LONGEST_RUN: usize = 254;
-
-/// Splits a string into the symbols that the model codes and the bytes of its long hex runs.
-/// `None` if it holds one of the two bytes that the symbols need.
-pub(super) fn split(text: &[u8], hex: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut symbols = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let run = text[at..]
-            .iter()
-            .take(LONGEST_RUN)
-            .take_while(|&&b| VALUES[usize::from(b)] < 16)
-            .count()
-            & !1;
-        if run < SHORTEST_RUN {
-            let spelled = run.max(1);
-            if text[at..at + spelled].iter().any(|&b| b <= RUN) {
-                return None;
-            }
-            symbols.extend_from_slice(&text[at..at + spelled]);
-            at += spelled;
-        } else {
-            symbols.extend_from_slice(&[RUN, u8::try_from(run / 2).ok()?]);
-            read_hex(&text[at..at + run], hex);
-            at += run;
-        }
-    }
-    Some(symbols)
-}
-
-/// Undoes `split`, taking the runs off the front of `hex`; `None` if there are too few.
-pub(super) fn join(symbols: &[u8], hex: &mut &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let mut symbols = symbols.iter();
-    while let Some(&symbol) = symbols.next() {
-        if symbol == RUN {
-            let (run, rest) = hex.split_at_checked(usize::from(*symbols.next()?))?;
-            *hex = rest;
-            write_hex(out, run);
-        } else {
-            out.push(symbol);
-        }
-    }
-    Some(())
-}
-
-/// Appends the bytes that an even number of hex digits stands for.
-pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + digits.len() / 2, 0);
-    for (byte, pair) in out[start..].iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = VALUES[usize::from(pair[0])] << 4 | VALUES[usize::from(pair[1])] & 15;
-    }
-}
-
-/// Whether all of a string is lower-case hex digits.
-#[inline]
-pub(super) fn is_hex(text: &[u8]) -> bool {
-    text.iter().fold(true, |all, &b| all & (b.wrapping_sub(b'0') < 10 || b.wrapping_sub(b'a') < 6))
-}
-
-/// Whether a string counts as hex and not as text.
-pub(super) fn is_hex_leaf(text: &[u8]) -> bool {
-    text.len() >= 8 && text.len().is_multiple_of(2) && is_hex(text)
-}
-
-/// Appends bytes as lower-case hex.
-pub(super) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    let start = out.len();
-    out.resize(start + bytes.len() * 2, 0);
-    for (pair, &byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&HEX[usize::from(byte)]);
-    }
-}
-
-/// The value of each lower-case hex digit; 255 for other bytes.
-#[expect(clippy::cast_possible_truncation, reason = "a digit's value has four bits")]
-const VALUES: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        table[b"0123456789abcdef"[value] as usize] = value as u8;
-        value += 1;
-    }
-    table
-};
-
-const HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut i = 0;
-    while i < 256 {
-        table[i] = [digits[i >> 4], digits[i & 15]];
-        i += 1;
-    }
-    table
-};
+use super::mix::{Chance, INPUTS, Inputs, MEANING, Mixer, squash, stretch};
+use super::symbols::{END, RUN};
 
 /// The strings around the one to be coded, as symbols.
 #[derive(Clone, Copy, Debug, Default)]
@@ -266,12 +162,17 @@ impl Model {
         let guesses = state.guesses(found, &self.past);
         let (floor, ceiling) = state.bounds();
         let trust_set = trust_set(guesses[0]);
-        let mut buckets = [0_usize; HASHED];
+        // The buckets of four bits, and copies of them to count in.
+        let mut at = [0; HASHED];
+        let mut buckets = [[0; 16]; HASHED];
         let mut node = 1_u32;
         for shift in (0..8).rev() {
             if shift == 7 || shift == 3 {
-                for (i, bucket) in buckets.iter_mut().enumerate() {
-                    *bucket = self.bucket(i, hashes[i], node);
+                if shift == 3 {
+                    self.put_buckets(&at, &buckets);
+                }
+                for i in 0..HASHED {
+                    (at[i], buckets[i]) = self.bucket(i, hashes[i], node);
                 }
             }
             let wanted_bit = wanted >> shift & 1 == 1;
@@ -292,10 +193,10 @@ impl Model {
             }
             // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
             let depth = 3 - (shift & 3);
-            let place = (1 << depth | node & ((1 << depth) - 1)) as usize;
-            let mut inputs = [0; 16];
+            let place = (1 << depth | node & ((1 << depth) - 1)) as usize & 15;
+            let mut inputs = [0; INPUTS];
             for i in 0..HASHED {
-                inputs[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
+                inputs[i] = MEANING[usize::from(buckets[i][place])];
             }
             let mut used = [0; MATCHES];
             for (i, guess) in guesses.iter().enumerate() {
@@ -317,9 +218,8 @@ impl Model {
             node = node << 1 | u32::from(bit);
 
             self.mixer.learn(set, &inputs, probability, bit);
-            for bucket in buckets {
-                let counts = &mut self.buckets[bucket][place];
-                *counts = COUNTED[usize::from(bit)][usize::from(*counts)];
+            for bucket in &mut buckets {
+                bucket[place] = COUNTED[usize::from(bit)][usize::from(bucket[place])];
             }
             for index in used {
                 if index > 0 {
@@ -327,21 +227,29 @@ impl Model {
                 }
             }
         }
+        self.put_buckets(&at, &buckets);
         (node & 0xff) as u8
     }
 
-    /// Where the counts for the next four bits of a context are; they are cleared if they were another's.
+    /// Where the counts for the next four bits of a context are, and these; none if they were another's.
     #[inline]
-    fn bucket(&mut self, context: usize, hash: u32, node: u32) -> usize {
+    fn bucket(&self, context: usize, hash: u32, node: u32) -> (usize, [u8; 16]) {
         let hash = (hash ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
         let index = (context << self.bucket_bits) + (hash >> (32 - self.bucket_bits)) as usize;
         let check = (hash & 0xff) as u8;
-        let bucket = &mut self.buckets[index];
+        let mut bucket = self.buckets[index];
         if bucket[0] != check {
-            *bucket = [0; 16];
+            bucket = [0; 16];
             bucket[0] = check;
         }
-        index
+        (index, bucket)
+    }
+
+    #[inline]
+    fn put_buckets(&mut self, at: &[usize; HASHED], buckets: &[[u8; 16]; HASHED]) {
+        for (at, bucket) in at.iter().zip(buckets) {
+            self.buckets[*at] = *bucket;
+        }
     }
 
     /// Keeps the string so far for later matches and follows or looks for one.
@@ -542,6 +450,7 @@ impl Follower {
 mod tests {
     use super::*;
     use crate::codec::columnar::coder::{Reader, Training, Writer};
+    use crate::codec::columnar::symbols::{join, split};
 
     fn round_trip(texts: &[&str], sorted: Sorted) -> Vec<usize> {
         let mut sizes = Vec::new();
@@ -587,12 +496,6 @@ mod tests {
             &[&long, "0123456789abcdef0", "0123456789abcde", "x0123456789ABCDEF0123456789abcdef"],
             Sorted::No,
         );
-    }
-
-    #[test]
-    fn the_two_reserved_bytes_are_declined() {
-        assert_eq!(split(b"a\0", &mut Vec::new()), None);
-        assert_eq!(split(b"\x01", &mut Vec::new()), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::neighbours::Around;
 use super::old::OldEntries;
 use super::scan::{self, Cursor, Form, Leaves, Shape};
 use super::skeleton::Skeleton;
-use super::text;
+use super::symbols;
 use super::time;
 
 /// Deeper values are told as strings.
@@ -178,7 +178,7 @@ impl<'a> Walker<'a, '_> {
                     .map(|value| Op::Number { class, leaf, unit: Unit::One, template, value }),
                 (LeafForm::Time(template), Bytes::Text(n)) => time::parse(n)
                     .map(|value| Op::Number { class, leaf, unit: Unit::Second, template, value }),
-                (LeafForm::Hex(len), Bytes::Text(n)) => (n.len() == len && text::is_hex(n))
+                (LeafForm::Hex(len), Bytes::Text(n)) => (n.len() == len && symbols::is_hex(n))
                     .then_some(Op::Hex { class, leaf, digits: n }),
                 _ => {
                     self.text(class, leaf, old, new);
@@ -386,7 +386,7 @@ impl<'a> Walker<'a, '_> {
             return;
         }
         let around = Around::new(None, low, high, false);
-        if let Some(key) = text::split(key, &mut Vec::new()) {
+        if let Some(key) = symbols::split(key, &mut Vec::new()) {
             self.walk.unsorted = !around.neighbours().hold_for(&key);
         }
     }
@@ -433,7 +433,7 @@ pub(super) fn form_of(leaf: &Bytes<'_>) -> LeafForm {
     match leaf {
         Bytes::Number(text) => int::parse(text).map_or(LeafForm::Text, LeafForm::Integer),
         Bytes::Text(text) => {
-            if text::is_hex_leaf(text) {
+            if symbols::is_hex_leaf(text) {
                 LeafForm::Hex(text.len())
             } else {
                 time::parse(text).map_or(LeafForm::Text, LeafForm::Time)
