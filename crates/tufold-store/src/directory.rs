@@ -114,6 +114,13 @@ impl DirectoryStore {
             return Ok(None);
         }
         let path = self.path(name);
+        // Nearly always it is a plain file; what else it is tells a second look.
+        if let Ok(file) = open_plain(&path)
+            && let Ok(metadata) = file.metadata()
+            && metadata.is_file()
+        {
+            return Ok(Some((file, metadata)));
+        }
         let Found::File(_) = find(&path, "file")? else { return Ok(None) };
         let Some(file) = unless_gone(open_plain(&path)).map_err(Error::io("open", &path))? else {
             return Ok(None);
@@ -288,17 +295,14 @@ impl DirectoryStore {
 
 impl Store for DirectoryStore {
     fn get(&self, name: &str, max_len_bytes: u64) -> Result<Option<Vec<u8>>, Error> {
-        let Some((file, metadata)) = self.open_file(name)? else { return Ok(None) };
+        let Some((mut file, metadata)) = self.open_file(name)? else { return Ok(None) };
         let too_large =
             |len_bytes| Error::TooLarge { name: name.to_owned(), len_bytes, max_len_bytes };
         if metadata.len() > max_len_bytes {
             return Err(too_large(metadata.len()));
         }
-        // Whoever has the file open may still be writing it.
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        file.take(max_len_bytes.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(Error::io("read", &self.path(name)))?;
+        let bytes = read_whole(&mut file, metadata.len(), max_len_bytes);
+        let bytes = bytes.map_err(Error::io("read", &self.path(name)))?;
         let len_bytes = bytes.len() as u64;
         if len_bytes > max_len_bytes { Err(too_large(len_bytes)) } else { Ok(Some(bytes)) }
     }
@@ -431,13 +435,33 @@ fn holds(path: &Path, bytes: &[u8]) -> Result<Option<bool>, Error> {
     }
 }
 
-/// Opens what `find` saw as a plain file, even if it is a link by now.
+/// The bytes of a file of this length, at most one more than so many: whoever has it open may still be writing it.
+fn read_whole(file: &mut File, len_bytes: u64, max_len_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len_bytes).map_err(io::Error::other)? + 1];
+    // One call, since a plain file gives less than was asked for only at its end.
+    let read = loop {
+        match file.read(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => break result?,
+        }
+    };
+    let is_whole = read < bytes.len();
+    bytes.truncate(read);
+    if !is_whole {
+        let left = max_len_bytes.saturating_add(1).saturating_sub(read as u64);
+        file.take(left).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Opens what is to be a plain file; neither follows a link nor waits for what is none.
 fn open_plain(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
-        let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, no_follow);
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = flags.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
     }
     options.read(true).open(path)
 }
