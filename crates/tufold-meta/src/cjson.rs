@@ -128,14 +128,10 @@ pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;
-    // Nearly no string has any, which a loop without an early way out tells by whole vectors.
-    let has_escapes = bytes.iter().fold(false, |has, &byte| has | (byte == b'"') | (byte == b'\\'));
-    for (i, &byte) in bytes.iter().enumerate().filter(|_| has_escapes) {
-        if byte == b'"' || byte == b'\\' {
-            out.extend_from_slice(&bytes[done..i]);
-            out.push(b'\\');
-            done = i;
-        }
+    for at in memchr::memchr2_iter(b'"', b'\\', bytes) {
+        out.extend_from_slice(&bytes[done..at]);
+        out.push(b'\\');
+        done = at;
     }
     out.extend_from_slice(&bytes[done..]);
     out.push(b'"');

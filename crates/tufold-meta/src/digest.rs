@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 /// A SHA-256 digest, 32 bytes. It prints as 64 lower-case hex digits.
@@ -25,7 +24,7 @@ impl Digest {
         if hex.len() != 64 {
             return None;
         }
-        HEXLOWER_PERMISSIVE.decode_mut(hex.as_bytes(), &mut out).ok()?;
+        const_hex::decode_to_slice(hex, &mut out).ok()?;
         Some(Self(out))
     }
 
@@ -42,14 +41,14 @@ impl Digest {
     /// 64 lower-case hex digits, without an allocation.
     pub fn to_hex(&self) -> [u8; 64] {
         let mut out = [0; 64];
-        HEXLOWER.encode_mut(&self.0, &mut out);
+        const_hex::encode_to_slice(self.0, &mut out).expect("two digits a byte");
         out
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        HEXLOWER.encode_write(&self.0, f)
+        fmt::Display::fmt(&const_hex::display(self.0), f)
     }
 }
 
@@ -168,7 +167,7 @@ impl HashCheck {
             return Err("no hash of a known algorithm is listed".into());
         }
         for (name, expected, context) in self.digests {
-            let found = HEXLOWER.encode(context.finish().as_ref());
+            let found = const_hex::encode(context.finish());
             if !found.eq_ignore_ascii_case(&expected) {
                 return Err(format!("{name} is {found}, expected {expected}"));
             }

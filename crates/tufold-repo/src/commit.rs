@@ -111,12 +111,22 @@ impl Committer<'_> {
     /// for a cache may hold them for ever: equal bytes are taken as written, and else the document
     /// takes the next version.
     pub(crate) fn commit(&self, plan: Plan) -> Result<Published, Error> {
-        std::thread::scope(|scope| self.write(plan, EarlySync::start(scope, self.store)))
+        self.commit_beside(plan, || Ok(()))
+    }
+
+    /// As [`Committer::commit`], and does `work` meanwhile, which is done before the last step.
+    pub(crate) fn commit_beside(
+        &self,
+        plan: Plan,
+        work: impl FnOnce() -> Result<(), Error> + Send,
+    ) -> Result<Published, Error> {
+        std::thread::scope(|scope| self.write(plan, EarlySync::start(scope, self.store, work)))
     }
 
     fn write(&self, plan: Plan, early: EarlySync<'_>) -> Result<Published, Error> {
         let mut summary = plan.summary();
         if plan.is_empty() {
+            early.finish()?;
             return Ok(Published { summary, ..Published::default() });
         }
         self.has_signers(&plan)?;

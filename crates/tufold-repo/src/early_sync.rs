@@ -14,16 +14,23 @@ const EVERY_BYTES: u64 = 8 << 20;
 /// A thread that syncs a store as often as enough was written and the disk is free.
 pub(crate) struct EarlySync<'s> {
     wake: SyncSender<()>,
-    thread: ScopedJoinHandle<'s, Result<(), tufold_store::Error>>,
+    thread: ScopedJoinHandle<'s, Result<(), Error>>,
     written_bytes: AtomicU64,
 }
 
 impl<'s> EarlySync<'s> {
-    /// Starts the thread. It ends with this value.
-    pub(crate) fn start(scope: &'s Scope<'s, '_>, store: &'s dyn Store) -> Self {
+    /// Starts the thread, which does `first` before it waits. It ends with this value.
+    pub(crate) fn start(
+        scope: &'s Scope<'s, '_>,
+        store: &'s dyn Store,
+        first: impl FnOnce() -> Result<(), Error> + Send + 's,
+    ) -> Self {
         // One message waits at most: a sync brings all there is.
         let (wake, woken) = sync_channel(1);
-        let thread = scope.spawn(move || woken.into_iter().try_for_each(|()| store.sync()));
+        let thread = scope.spawn(move || {
+            first()?;
+            woken.into_iter().try_for_each(|()| Ok(store.sync()?))
+        });
         Self { wake, thread, written_bytes: AtomicU64::new(0) }
     }
 
@@ -41,10 +48,9 @@ impl<'s> EarlySync<'s> {
         self.written_bytes.load(Ordering::Relaxed)
     }
 
-    /// Waits for the sync that is under way. What failed to be written is told once, so its error is the commit's.
+    /// Waits for what is under way. What failed to be written is told once, so its error is the commit's.
     pub(crate) fn finish(self) -> Result<(), Error> {
         drop(self.wake);
-        let result = self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(result?)
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }

@@ -232,7 +232,6 @@ impl Publisher {
         let (now, next_sweep) = (plan.now, plan.next_sweep);
         // A history that cannot be added to must be found before anything is published.
         private.mend_history()?;
-        self.repository.remove_temporary()?;
         let public = &*self.repository.public;
         let mut committer = self.committer(public, progress);
         committer.next_root = next_root;
@@ -242,7 +241,8 @@ impl Publisher {
             DeltaWriter::new(public, bases, ladder, self.first_version, self.memory)
         });
         let regrouped = plan.regrouping.is_some();
-        let published = committer.commit(plan)?;
+        // What an earlier publish left is gone before anything of the kind is written.
+        let published = committer.commit_beside(plan, || self.repository.remove_temporary())?;
         if private.settings()? != self.repository.settings {
             private.set_settings(&self.repository.settings)?;
         }

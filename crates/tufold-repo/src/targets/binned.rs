@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use tufold_meta::{BitLength, TargetFile, TargetPath};
@@ -30,12 +31,23 @@ pub(crate) struct Run {
     count: u64,
 }
 
-/// Where the runs of a group are. Those in memory are copied there from the blocks in which they were read: rows from all over
-/// memory, one after another, would take longer to write than the copy does to make.
+/// Where the runs of a group are.
 #[derive(Debug)]
 enum Held {
-    Memory(Vec<u8>),
+    Memory(Group),
     File(Arc<Mutex<File>>),
+}
+
+/// A group in the blocks in which it was read. It is copied in order when the first of its runs is asked for, and the copy goes with the
+/// last of them: rows from all over memory, one after another, would take longer to write than the copy does to make.
+#[derive(Debug)]
+struct Group {
+    blocks: Arc<[Packed]>,
+    parts: Range<usize>,
+    /// Where each row begins in the group's bytes, block after block.
+    order: Vec<usize>,
+    len: usize,
+    sorted: OnceLock<Vec<u8>>,
 }
 
 /// Why rows were not sorted.
@@ -66,7 +78,7 @@ impl From<io::Error> for Fault {
 /// Sorts rows: those that are `held` and those that are in the first of the files `spilled`, from where all go to the second. Of
 /// several paths that stand twice, the error names the one whose second line comes first.
 pub(super) fn sort(
-    held: &[Packed],
+    held: Vec<Packed>,
     parts: &[Part],
     spilled: Option<(File, File)>,
     bits: BitLength,
@@ -84,20 +96,27 @@ pub(super) fn sort(
             (at, group)
         })
         .collect();
+    let held: Arc<[Packed]> = held.into();
     let sorted: Vec<Result<Vec<Run>, Fault>> = groups
         .into_par_iter()
         .enumerate()
         .map(|(nth, (place, group))| {
-            let spilled = from.as_ref().map(|file| gather(group, file)).transpose()?;
             let parts = nth * parts_of_group..(nth + 1) * parts_of_group;
-            let blocks = held.iter().map(|block| block.of_parts(parts.clone()));
-            let blocks = blocks.chain(spilled.iter().map(|(bytes, rows)| (&bytes[..], *rows)));
-            let (rows, bins) = sort_group(blocks, nth, bits)?;
-            let mut sorted = Vec::with_capacity(bins.iter().map(|bin| bin.len).sum());
-            rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
+            let bytes = match &from {
+                None => gather(&held, parts.clone()),
+                Some(file) => gather_spilled(group, file)?,
+            };
+            let (rows, bins) = sort_group(&bytes, nth, bits)?;
+            let len = bins.iter().map(|bin| bin.len).sum();
             let (held, mut start) = match &to {
-                None => (Held::Memory(sorted), 0),
+                None => {
+                    let (blocks, order) =
+                        (held.clone(), rows.iter().map(|row| row.start).collect());
+                    (Held::Memory(Group { blocks, parts, order, len, sorted: OnceLock::new() }), 0)
+                }
                 Some(file) => {
+                    let mut sorted = Vec::with_capacity(len);
+                    rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
                     let mut locked = file.lock().unwrap_or_else(PoisonError::into_inner);
                     locked.seek(SeekFrom::Start(place))?;
                     locked.write_all(&sorted)?;
@@ -142,8 +161,16 @@ impl Part {
     }
 }
 
-/// All rows of some parts that are in the file, and how many these are.
-fn gather(group: &[Part], file: &Mutex<File>) -> io::Result<(Vec<u8>, u64)> {
+/// All rows of some parts that are in memory.
+fn gather(blocks: &[Packed], parts: Range<usize>) -> Vec<u8> {
+    let pieces = || blocks.iter().map(|block| block.of_parts(parts.clone()).0);
+    let mut bytes = Vec::with_capacity(pieces().map(<[u8]>::len).sum());
+    pieces().for_each(|piece| bytes.extend_from_slice(piece));
+    bytes
+}
+
+/// All rows of some parts that are in the file.
+fn gather_spilled(group: &[Part], file: &Mutex<File>) -> io::Result<Vec<u8>> {
     let len = group.iter().map(Part::bytes).sum::<u64>();
     let mut bytes = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +182,27 @@ fn gather(group: &[Part], file: &Mutex<File>) -> io::Result<(Vec<u8>, u64)> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Ok((bytes, group.iter().map(|part| part.rows).sum()))
+    Ok(bytes)
+}
+
+impl Group {
+    /// The rows in order.
+    fn sorted(&self) -> io::Result<&[u8]> {
+        if let Some(sorted) = self.sorted.get() {
+            return Ok(sorted);
+        }
+        let bytes = gather(&self.blocks, self.parts.clone());
+        let mut sorted = Vec::with_capacity(self.len);
+        for &start in &self.order {
+            sorted.extend_from_slice(packed_row(&bytes, start).ok_or_else(damaged)?.sorted);
+        }
+        // Another thread may have been first, with the same bytes.
+        Ok(self.sorted.get_or_init(|| sorted))
+    }
+}
+
+fn damaged() -> io::Error {
+    io::Error::other("a row that was written is damaged")
 }
 
 /// How many bytes and rows a bin has.
@@ -168,31 +215,29 @@ struct Bin {
 struct Sorted<'b> {
     bin: u32,
     line: u64,
+    start: usize,
     path: &'b [u8],
     sorted: &'b [u8],
 }
 
-/// The rows of a group by bin and path, and its bins. The group is given as blocks of rows.
-fn sort_group<'b>(
-    blocks: impl Iterator<Item = (&'b [u8], u64)> + Clone,
+/// The rows of a group by bin and path, and its bins.
+fn sort_group(
+    bytes: &[u8],
     nth: usize,
     bits: BitLength,
-) -> Result<(Vec<Sorted<'b>>, Vec<Bin>), Fault> {
-    let damaged = || io::Error::other("a row that was written is damaged");
-    let count: u64 = blocks.clone().map(|(_, rows)| rows).sum();
-    let mut rows = Vec::with_capacity(usize::try_from(count).map_err(io::Error::other)?);
-    for (bytes, _) in blocks {
-        let mut at = 0;
-        while at < bytes.len() {
-            let row = packed_row(bytes, at).ok_or_else(damaged)?;
-            rows.push(Sorted {
-                bin: row.hash >> (32 - bits.bits()),
-                line: row.line,
-                path: row.path,
-                sorted: row.sorted,
-            });
-            at = row.end;
-        }
+) -> Result<(Vec<Sorted<'_>>, Vec<Bin>), Fault> {
+    let mut rows = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let row = packed_row(bytes, start).ok_or_else(damaged)?;
+        rows.push(Sorted {
+            bin: row.hash >> (32 - bits.bits()),
+            line: row.line,
+            start,
+            path: row.path,
+            sorted: row.sorted,
+        });
+        start = row.end;
     }
     rows.sort_unstable_by(|a, b| {
         a.bin.cmp(&b.bin).then_with(|| a.path.cmp(b.path)).then(a.line.cmp(&b.line))
@@ -243,7 +288,7 @@ impl Run {
                 with(path, file.unpack()?);
                 Some(used)
             });
-            let used = row.ok_or_else(|| io::Error::other("a row that was written is damaged"))?;
+            let used = row.ok_or_else(damaged)?;
             rest = &rest[used..];
         }
         Ok(())
@@ -262,9 +307,9 @@ impl Run {
 
     fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         match &*self.held {
-            Held::Memory(bytes) => {
+            Held::Memory(group) => {
                 let start = usize::try_from(self.start).map_err(io::Error::other)?;
-                Ok(Cow::Borrowed(&bytes[start..start + self.len]))
+                Ok(Cow::Borrowed(&group.sorted()?[start..start + self.len]))
             }
             Held::File(file) => {
                 let mut bytes = vec![0; self.len];

@@ -1,6 +1,6 @@
 //! A list of any length, read within bounded memory.
 //!
-//! Rows are packed as they are read, by all cores; within its block of the list each is put with the
+//! Each core reads a block of the list and packs its rows; within the block each row is put with the
 //! others of its part, which is told by the leading bits of the SHA-256 of its path. Where the blocks
 //! grow too many they go part by part to a temporary file, which has no name and so goes with the
 //! process, however that ends.
@@ -14,6 +14,8 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use tufold_meta::{Digest, Hashes, TargetFile, TargetPath};
@@ -104,32 +106,47 @@ impl Intake {
     ) -> Result<Self, ListError> {
         let (mut blocks, first) = Blocks::open(source)?;
         let json_lines = first.iter().find(|byte| !is_blank(byte)) == Some(&b'{');
-        let mut intake = Self::new(blocks.name.clone(), memory, folder);
-        let mut line = 1 + count_lines(&first);
-        let mut batch = vec![Block { line: 1, bytes: first }];
-        let wide = rayon::current_num_threads().max(1);
-        loop {
-            let (packed, next) = rayon::join(
-                || batch.par_iter().map(|block| pack(block, json_lines)).collect::<Vec<_>>(),
-                || read_blocks(&mut blocks, wide, &mut line),
-            );
-            let packed = packed.into_iter().collect::<Result<Vec<_>, _>>();
-            let packed = packed.map_err(|(line, problem)| blocks.line_error(line, problem))?;
-            intake.add(packed)?;
-            progress(intake.rows);
-            let (next, fault) = next;
-            batch = next;
-            if batch.is_empty() {
-                return fault.map_or(Ok(intake), Err);
+        let name = blocks.name.clone();
+        let intake = Mutex::new(Self::new(name.clone(), memory, folder));
+        let failed = AtomicBool::new(false);
+        let mut line = 1;
+        let mut first = Some(first);
+        // Whichever core has nothing to pack reads the next block.
+        let read = std::iter::from_fn(|| {
+            if failed.load(Ordering::Relaxed) {
+                return None;
             }
-            if let Some(fault) = fault {
-                // The lines before it come first: what is wrong with them is the error then.
-                for block in &batch {
-                    pack(block, json_lines)
-                        .map_err(|(line, problem)| blocks.line_error(line, problem))?;
-                }
-                return Err(fault);
-            }
+            let next = match first.take() {
+                Some(first) => Ok(Some(first)),
+                None => blocks.next(line),
+            };
+            next.transpose().map(|next| {
+                let start = line;
+                let next = next.map(|bytes| {
+                    line += count_lines(&bytes);
+                    Block { line: start, bytes }
+                });
+                next.map_err(|error| (start, error))
+            })
+        });
+        let faults = read.par_bridge().filter_map(|block| {
+            let add = |block: Block| {
+                let packed = pack(&block, json_lines).map_err(|(line, problem)| {
+                    (line, ListError::Line { file: name.clone(), line, problem })
+                })?;
+                let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
+                intake.add(packed).map_err(|error| (block.line, error))?;
+                progress(intake.rows);
+                Ok(())
+            };
+            let fault = block.and_then(add).err();
+            failed.fetch_or(fault.is_some(), Ordering::Relaxed);
+            fault
+        });
+        // Blocks are handed out in order, so the lines before the first fault have been looked at too.
+        match faults.min_by_key(|(line, _)| *line) {
+            Some((_, error)) => Err(error),
+            None => Ok(intake.into_inner().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 
@@ -165,14 +182,12 @@ impl Intake {
         self.memory
     }
 
-    /// Takes the rows of some blocks.
-    fn add(&mut self, packed: Vec<Packed>) -> Result<(), ListError> {
-        for packed in &packed {
-            self.rows += packed.rows;
-            self.path_bytes += packed.path_bytes;
-            self.held_bytes += packed.bytes.len() as u64;
-        }
-        self.held.extend(packed);
+    /// Takes the rows of a block.
+    fn add(&mut self, packed: Packed) -> Result<(), ListError> {
+        self.rows += packed.rows;
+        self.path_bytes += packed.path_bytes;
+        self.held_bytes += packed.bytes.len() as u64;
+        self.held.push(packed);
         if self.held_bytes > self.memory.for_rows() { self.spill() } else { Ok(()) }
     }
 
@@ -217,7 +232,7 @@ impl Intake {
                 Some((file, tempfile::tempfile_in(&self.folder).map_err(failed)?))
             }
         };
-        sort(&self.held, &self.parts, spilled, bits)
+        sort(self.held, &self.parts, spilled, bits)
             .map_err(|fault| fault.into_list_error(self.name, &self.folder))
     }
 
@@ -253,7 +268,9 @@ impl From<TargetList> for Intake {
                     Packed::of(&rows.collect::<Vec<_>>())
                 })
                 .collect();
-            intake.add(packed).expect("what memory is enough for is not written to a file");
+            for packed in packed {
+                intake.add(packed).expect("what memory is enough for is not written to a file");
+            }
         }
         intake
     }
@@ -416,27 +433,6 @@ impl PackedFile<'_> {
             Self::Json(json) => serde_json::from_slice(json).ok(),
         }
     }
-}
-
-/// The next blocks, at most `wide`, and the error that came after them.
-fn read_blocks(
-    blocks: &mut Blocks<'_>,
-    wide: usize,
-    line: &mut u64,
-) -> (Vec<Block>, Option<ListError>) {
-    let mut read = Vec::with_capacity(wide);
-    for _ in 0..wide {
-        match blocks.next(*line) {
-            Ok(Some(bytes)) => {
-                let lines = count_lines(&bytes);
-                read.push(Block { line: *line, bytes });
-                *line += lines;
-            }
-            Ok(None) => break,
-            Err(error) => return (read, Some(error)),
-        }
-    }
-    (read, None)
 }
 
 /// Packs the lines of a block; or says which one is wrong, and why.
