@@ -111,70 +111,52 @@ pub(super) const MEANING: [i16; 256] = {
     table
 };
 
-/// How many positions are weighed: as many as a vector holds, and two.
-pub(super) const INPUTS: usize = 10;
-
-/// Positions to be weighed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Inputs(i16x8, [i16; 2]);
+/// Positions to be weighed, the rest being zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inputs([i16x8; 2]);
 
 impl Inputs {
     #[inline]
-    pub(super) fn new(positions: [i16; INPUTS]) -> Self {
+    pub(super) fn new(positions: [i16; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, rest @ ..] = positions;
-        Self(i16x8::new([a, b, c, d, e, f, g, h]), rest)
+        Self([i16x8::new([a, b, c, d, e, f, g, h]), i16x8::new(rest)])
     }
 }
 
 /// Weighs positions; one set of weights for each context.
 #[derive(Debug)]
-pub(super) struct Mixer(Vec<Weights>);
-
-#[derive(Clone, Copy, Debug)]
-struct Weights {
+pub(super) struct Mixer {
     /// Of 16,384.
-    of_vector: i16x8,
-    of_rest: [i16; 2],
-    rate: i32,
+    weights: Vec<[i16x8; 2]>,
+    rates: Vec<i32>,
 }
 
 impl Mixer {
     pub(super) fn new(contexts: usize) -> Self {
-        let first = Weights {
-            of_vector: i16x8::splat(FIRST_WEIGHT),
-            of_rest: [FIRST_WEIGHT; 2],
-            rate: FIRST_RATE,
-        };
-        Self(vec![first; contexts])
+        let first = [i16x8::splat(FIRST_WEIGHT); 2];
+        Self { weights: vec![first; contexts], rates: vec![FIRST_RATE; contexts] }
     }
 
     #[inline]
     pub(super) fn position(&self, context: usize, inputs: &Inputs) -> i32 {
-        let weights = &self.0[context];
-        let rest = inputs.1.iter().zip(weights.of_rest);
-        let rest = rest.map(|(x, w)| i32::from(*x) * i32::from(w)).sum::<i32>();
-        ((inputs.0.dot(weights.of_vector).reduce_add() + rest) >> 14).clamp(-END, END)
+        let [left, right] = self.weights[context];
+        let sums = inputs.0[0].dot(left) + inputs.0[1].dot(right);
+        (sums.reduce_add() >> 14).clamp(-END, END)
     }
 
     /// Moves the weights by how wrong `probability` (of one, in 65,536) was: each by input * error / 2^13, rounded.
     #[inline]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "an error stays below 48,001, a step below 11,995"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "half an error stays below 24,001")]
     pub(super) fn learn(&mut self, context: usize, inputs: &Inputs, probability: u32, bit: bool) {
-        let weights = &mut self.0[context];
-        let rate = &mut weights.rate;
+        let rate = &mut self.rates[context];
         let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 11;
         *rate = (*rate - (*rate >> 7)).max(LAST_RATE);
         // An error has 17 bits, and vectors multiply 16: so by its halves.
         let [less, more] = [error >> 1, (error + 1) >> 1].map(|half| i16x8::splat(half as i16));
-        let product = inputs.0.widening_mul(less) + inputs.0.widening_mul(more);
-        let step = (product + i32x8::splat(1 << 12)) >> 13;
-        weights.of_vector = weights.of_vector.saturating_add(i16x8::from_i32x8_saturate(step));
-        for (x, w) in inputs.1.iter().zip(&mut weights.of_rest) {
-            let step = (i32::from(*x) * error + (1 << 12)) >> 13;
-            *w = w.saturating_add(step as i16);
+        for (x, w) in inputs.0.into_iter().zip(&mut self.weights[context]) {
+            let product = x.widening_mul(less) + x.widening_mul(more);
+            let step = (product + i32x8::splat(1 << 12)) >> 13;
+            *w = w.saturating_add(i16x8::from_i32x8_saturate(step));
         }
     }
 }

@@ -16,12 +16,7 @@ pub(super) fn split(text: &[u8], hex: &mut Vec<u8>) -> Option<Vec<u8>> {
     let mut symbols = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let run = text[at..]
-            .iter()
-            .take(LONGEST_RUN)
-            .take_while(|&&b| VALUES[usize::from(b)] < 16)
-            .count()
-            & !1;
+        let run = text[at..].iter().take(LONGEST_RUN).take_while(|&&b| is_hex(&[b])).count() & !1;
         if run < SHORTEST_RUN {
             let spelled = run.max(1);
             if text[at..at + spelled].iter().any(|&b| b <= RUN) {
@@ -57,9 +52,7 @@ pub(super) fn join(symbols: &[u8], hex: &mut &[u8], out: &mut Vec<u8>) -> Option
 pub(super) fn read_hex(digits: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + digits.len() / 2, 0);
-    for (byte, pair) in out[start..].iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = VALUES[usize::from(pair[0])] << 4 | VALUES[usize::from(pair[1])] & 15;
-    }
+    const_hex::decode_to_slice(digits, &mut out[start..]).expect("hex digits, two a byte");
 }
 
 /// Whether all of a string is lower-case hex digits.
@@ -77,33 +70,8 @@ pub(super) fn is_hex_leaf(text: &[u8]) -> bool {
 pub(super) fn write_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + bytes.len() * 2, 0);
-    for (pair, &byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&HEX[usize::from(byte)]);
-    }
+    const_hex::encode_to_slice(bytes, &mut out[start..]).expect("two digits a byte");
 }
-
-/// The value of each lower-case hex digit; 255 for other bytes.
-#[expect(clippy::cast_possible_truncation, reason = "a digit's value has four bits")]
-const VALUES: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        table[b"0123456789abcdef"[value] as usize] = value as u8;
-        value += 1;
-    }
-    table
-};
-
-const HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut i = 0;
-    while i < 256 {
-        table[i] = [digits[i >> 4], digits[i & 15]];
-        i += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::coder::Coder;
-use super::mix::{Chance, INPUTS, Inputs, MEANING, Mixer, squash, stretch};
+use super::mix::{Chance, Inputs, MEANING, Mixer, squash, stretch};
 use super::symbols::{END, RUN};
 
 /// The strings around the one to be coded, as symbols.
@@ -162,17 +162,12 @@ impl Model {
         let guesses = state.guesses(found, &self.past);
         let (floor, ceiling) = state.bounds();
         let trust_set = trust_set(guesses[0]);
-        // The buckets of four bits, and copies of them to count in.
-        let mut at = [0; HASHED];
-        let mut buckets = [[0; 16]; HASHED];
+        let mut buckets = [0_usize; HASHED];
         let mut node = 1_u32;
         for shift in (0..8).rev() {
             if shift == 7 || shift == 3 {
-                if shift == 3 {
-                    self.put_buckets(&at, &buckets);
-                }
-                for i in 0..HASHED {
-                    (at[i], buckets[i]) = self.bucket(i, hashes[i], node);
+                for (i, bucket) in buckets.iter_mut().enumerate() {
+                    *bucket = self.bucket(i, hashes[i], node);
                 }
             }
             let wanted_bit = wanted >> shift & 1 == 1;
@@ -194,9 +189,9 @@ impl Model {
             // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
             let depth = 3 - (shift & 3);
             let place = (1 << depth | node & ((1 << depth) - 1)) as usize & 15;
-            let mut inputs = [0; INPUTS];
+            let mut inputs = [0; 16];
             for i in 0..HASHED {
-                inputs[i] = MEANING[usize::from(buckets[i][place])];
+                inputs[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
             }
             let mut used = [0; MATCHES];
             for (i, guess) in guesses.iter().enumerate() {
@@ -218,8 +213,9 @@ impl Model {
             node = node << 1 | u32::from(bit);
 
             self.mixer.learn(set, &inputs, probability, bit);
-            for bucket in &mut buckets {
-                bucket[place] = COUNTED[usize::from(bit)][usize::from(bucket[place])];
+            for bucket in buckets {
+                let counts = &mut self.buckets[bucket][place];
+                *counts = COUNTED[usize::from(bit)][usize::from(*counts)];
             }
             for index in used {
                 if index > 0 {
@@ -227,29 +223,21 @@ impl Model {
                 }
             }
         }
-        self.put_buckets(&at, &buckets);
         (node & 0xff) as u8
     }
 
-    /// Where the counts for the next four bits of a context are, and these; none if they were another's.
+    /// Where the counts for the next four bits of a context are; they are cleared if they were another's.
     #[inline]
-    fn bucket(&self, context: usize, hash: u32, node: u32) -> (usize, [u8; 16]) {
+    fn bucket(&mut self, context: usize, hash: u32, node: u32) -> usize {
         let hash = (hash ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
         let index = (context << self.bucket_bits) + (hash >> (32 - self.bucket_bits)) as usize;
         let check = (hash & 0xff) as u8;
-        let mut bucket = self.buckets[index];
+        let bucket = &mut self.buckets[index];
         if bucket[0] != check {
-            bucket = [0; 16];
+            *bucket = [0; 16];
             bucket[0] = check;
         }
-        (index, bucket)
-    }
-
-    #[inline]
-    fn put_buckets(&mut self, at: &[usize; HASHED], buckets: &[[u8; 16]; HASHED]) {
-        for (at, bucket) in at.iter().zip(buckets) {
-            self.buckets[*at] = *bucket;
-        }
+        index
     }
 
     /// Keeps the string so far for later matches and follows or looks for one.
