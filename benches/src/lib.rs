@@ -12,6 +12,7 @@ pub mod contender;
 pub mod floor;
 pub mod load;
 pub mod measure;
+pub mod options;
 #[path = "../../crates/tufold-delta/tests/samples/mod.rs"]
 pub mod samples;
 pub mod tables;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tufold_benches::floor::{Documents, Floor, Time, timed};
 use tufold_benches::measure::machine;
+use tufold_benches::options::Options;
 use tufold_benches::{new_repository, now, quiet};
 use tufold_repo::check::{Strictness, check};
 use tufold_repo::targets::{ChangeList, Intake, Projects, Source, Synth, read_projects};
@@ -27,16 +28,8 @@ Examples:
   publisher-cost --record benches/record/publisher-cost.tsv";
 
 fn main() {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        return println!("{HELP}");
-    }
-    let mut option = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        let named: Vec<String> = args.drain(at..args.len().min(at + 2)).collect();
-        Some(named.get(1).unwrap_or_else(|| panic!("{name} needs a value")).clone())
-    };
-    let mut sizes: Vec<(u64, u64)> = std::iter::from_fn(|| option("--size"))
+    let Some(mut options) = Options::of_process() else { return println!("{HELP}") };
+    let mut sizes: Vec<(u64, u64)> = std::iter::from_fn(|| options.take("--size"))
         .map(|text| {
             let sizes = text
                 .split_once('/')
@@ -47,14 +40,12 @@ fn main() {
     if sizes.is_empty() {
         sizes = vec![(100_000, 1_024), (1_000_000, 16_384)];
     }
-    let rounds = option("--rounds").map_or(3, |text| text.parse().expect("a number of rounds"));
+    let rounds = options.number("--rounds").unwrap_or(3);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = option("--folder").map_or_else(|| root.join("target"), PathBuf::from);
-    let record = option("--record").map(PathBuf::from);
-    let is_json = args.iter().any(|arg| arg == "--json");
-    if let Some(unknown) = args.iter().find(|arg| *arg != "--json") {
-        panic!("unknown argument {unknown}; see --help");
-    }
+    let folder = options.take("--folder").map_or_else(|| root.join("target"), PathBuf::from);
+    let record = options.take("--record").map(PathBuf::from);
+    let is_json = options.flag("--json");
+    options.rest(0);
 
     let projects = Source::open(&root.join("datasets/pypi-projects.tsv.zst")).expect("a list");
     let projects = read_projects(projects, &|_| ()).expect("a list");

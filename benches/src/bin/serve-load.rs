@@ -1,9 +1,4 @@
-//! How a server bears many clients: `serve-load [CLIENTS [SECONDS [BINS]]] [--cache-mib N] [--record FILE]`, 1,000 for a
-//! minute by default.
-//!
-//! Each client has its own trusted state, visits at random while a publisher publishes every second, and opens a new
-//! connection for every visit. Prints what the server's memory was on the way, and writes it to FILE. Ends with an error if
-//! a single visit failed, or if that memory grew by more than the server's cache may: N MiB, by default the server's own bound.
+//! How a server bears many clients.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::path::{Path, PathBuf};
@@ -11,25 +6,31 @@ use std::time::Duration;
 
 use tufold_benches::load::{Load, Outcome, SERVER, Sample, quantile, run, serve};
 use tufold_benches::measure::machine;
+use tufold_benches::options::Options;
 use tufold_serve::Limits;
+
+const HELP: &str = "How a server bears many clients
+
+serve-load [CLIENTS [SECONDS [BINS]]] [--cache-mib N] [--record FILE]
+
+1,000 clients for a minute at 4,096 bins by default. Each has its own trusted state, visits at random while a publisher publishes every
+second, and opens a new connection for every visit. Prints what the server's memory was on the way, and writes it to FILE. Ends with an
+error if a single visit failed, or if that memory grew by more than the server's cache may: N MiB, by default the server's own bound.";
 
 /// How many moments are printed.
 const SHOWN: usize = 12;
 
 fn main() {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     if let [first, folder, cache_bytes] = &args[..]
         && first == SERVER
     {
         return serve(Path::new(folder), cache_bytes.parse().expect("a number of bytes"));
     }
-    let mut option = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        let named: Vec<String> = args.drain(at..args.len().min(at + 2)).collect();
-        Some(named.get(1).unwrap_or_else(|| panic!("{name} needs a value")).clone())
-    };
-    let record = option("--record").map(PathBuf::from);
-    let cache_mib = option("--cache-mib").map(|mib| mib.parse::<u64>().expect("a number"));
+    let Some(mut options) = Options::of_process() else { return println!("{HELP}") };
+    let record = options.take("--record").map(PathBuf::from);
+    let cache_mib: Option<u64> = options.number("--cache-mib");
+    let args = options.rest(3);
     let number = |at: usize, default: u32| {
         args.get(at).map_or(default, |text| text.parse().expect("a number"))
     };

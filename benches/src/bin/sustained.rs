@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tufold_benches::floor::{Time, timed};
 use tufold_benches::measure::machine;
+use tufold_benches::options::Options;
 use tufold_benches::{new_repository, now, quiet};
 use tufold_meta::{Digest, TargetFile, TargetPath};
 use tufold_repo::check::{Strictness, check};
@@ -44,28 +45,16 @@ struct Sample {
 }
 
 fn main() {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
-        return println!("{HELP}");
-    }
-    let mut option = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        let named: Vec<String> = args.drain(at..args.len().min(at + 2)).collect();
-        Some(named.get(1).unwrap_or_else(|| panic!("{name} needs a value")).clone())
-    };
-    let mut number = |name: &str, default: u64| {
-        option(name).map_or(default, |text| text.parse().expect("a number"))
-    };
+    let Some(mut options) = Options::of_process() else { return println!("{HELP}") };
+    let mut number = |name: &str, default: u64| options.number(name).unwrap_or(default);
     let (seconds, targets) = (number("--seconds", 300), number("--targets", 1_000_000));
     let (bins, releases) = (number("--bins", 16_384), number("--releases", 20));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folder = option("--folder").map_or_else(|| root.join("target"), PathBuf::from);
-    let deltas = option("--deltas").unwrap_or_else(|| "off".to_owned());
+    let folder = options.take("--folder").map_or_else(|| root.join("target"), PathBuf::from);
+    let deltas = options.take("--deltas").unwrap_or_else(|| "off".to_owned());
     let ladder = parse_ladder(&deltas).expect("a ladder");
-    let record = option("--record").map(PathBuf::from);
-    if let Some(unknown) = args.first() {
-        panic!("unknown argument {unknown}; see --help");
-    }
+    let record = options.take("--record").map(PathBuf::from);
+    options.rest(0);
 
     let dir = tempfile::tempdir_in(folder).expect("a folder");
     let repo = dir.path().join("repo");
