@@ -14,7 +14,7 @@ use tufold_meta::{
 };
 use tufold_store::{Created, Store};
 
-use crate::deltas::{DeltaCost, DeltaWriter, Names, RoleStep};
+use crate::deltas::{DeltaCost, DeltaWriter, Later, Names, RoleStep};
 use crate::digests::Noted;
 use crate::early_sync::EarlySync;
 use crate::error::Error;
@@ -164,15 +164,9 @@ impl Committer<'_> {
         let mut snapshot_bytes = 0;
         let snapshot = match (plan.snapshot, plan.timestamp.snapshot) {
             (Some(mut snapshot), _) => {
-                snapshot.meta.extend(written.into_iter().map(|(name, file)| {
-                    let listed = match self.form {
-                        SnapshotForm::Hashes => file,
-                        SnapshotForm::Versions => MetaFile::version_only(file.version),
-                    };
-                    (name, listed)
-                }));
-                let steps: Vec<_> = steps.into_iter().flatten().collect();
-                let steps = kept.fits().then_some(&steps[..]);
+                let listed = written.into_iter().map(|(name, file)| (name, self.entry(file)));
+                snapshot.meta.extend(listed);
+                let steps = steps.into_iter().flatten().collect();
                 let listed = self.snapshot(&mut snapshot, steps, &kept)?;
                 summary.snapshot_version = Some(listed.version.get());
                 snapshot_bytes = listed.length.unwrap_or(0);
@@ -210,7 +204,15 @@ impl Committer<'_> {
         })
     }
 
-    /// Writes one targets role, and the deltas that lead to it.
+    /// What the snapshot says of a file.
+    fn entry(&self, file: MetaFile) -> MetaFile {
+        match self.form {
+            SnapshotForm::Hashes => file,
+            SnapshotForm::Versions => MetaFile::version_only(file.version),
+        }
+    }
+
+    /// Writes one targets role, and the deltas that lead to it unless these can wait until the snapshot is written.
     fn role(&self, mut role: RolePlan, kept: &Kept<'_>) -> Result<Written, Error> {
         // The plan has the version that follows it.
         let before = Version::new(role.document.version.get() - 1);
@@ -245,7 +247,16 @@ impl Committer<'_> {
                 kept.add(written_bytes, 0);
                 return Ok((listed, None));
             };
-            let step = RoleStep { role: name.clone(), replaced, written: (version, file) };
+            let mut step =
+                RoleStep { role: name.clone(), replaced, written: (version, file), later: None };
+            let keep = kept.holds(step.held_bytes());
+            if keep && matches!(signing, Signing::By(..)) {
+                let is_new = created == Created::New;
+                let later = Later { is_new, keys: keys.clone(), expires: role.document.expires };
+                step.later = Some(later);
+                kept.early.add(written_bytes);
+                return Ok((listed, Some(step)));
+            }
             let names = deltas.role(&step, keyids)?;
             // Signatures that were gathered are of one version, which has one content.
             let stale = names == Names::Taken && created == Created::New;
@@ -254,22 +265,25 @@ impl Committer<'_> {
                 replaced = step.replaced;
                 continue;
             }
-            let keep = kept.add(written_bytes, step.held_bytes());
+            kept.early.add(written_bytes);
             return Ok((listed, keep.then_some(step)));
         }
     }
 
-    /// Writes the snapshot, and the deltas that lead to it.
+    /// Writes the snapshot and the deltas that lead to it, and beside its bundles, of which each keeps one core busy, those
+    /// of the roles that wait.
     fn snapshot(
         &self,
         snapshot: &mut Snapshot,
-        steps: Option<&[RoleStep]>,
+        mut steps: Vec<RoleStep>,
         kept: &Kept<'_>,
     ) -> Result<MetaFile, Error> {
         let (keys, next) = self.top_keys("snapshot");
         // Readers have the one root or the other, so no place in a list names a key.
         let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
         let mut first = snapshot.version;
+        let mut waiting: Vec<usize> =
+            (0..steps.len()).filter(|nth| steps[*nth].later.is_some()).collect();
         loop {
             let (created, listed, file) =
                 self.create("snapshot", &Signing::By(keys, next), first, |version| {
@@ -278,13 +292,57 @@ impl Committer<'_> {
                 })?;
             kept.created(created);
             let Some(deltas) = &self.deltas else { return Ok(listed) };
-            (self.progress)(Event::Start(Stage::Deltas, 1));
-            let names = deltas.snapshot(snapshot, &file, keyids, steps)?;
-            if names == Names::Ours || !kept.has_new.load(Ordering::Relaxed) {
+            (self.progress)(Event::Start(Stage::Deltas, waiting.len() as u64 + 1));
+            let (names, taken) = rayon::join(
+                || deltas.snapshot(snapshot, &file, keyids, kept.fits().then_some(&steps[..])),
+                || self.edges(deltas, &steps, &waiting),
+            );
+            waiting = taken?;
+            let is_ours = names? == Names::Ours || !kept.has_new.load(Ordering::Relaxed);
+            if is_ours && waiting.is_empty() {
                 return Ok(listed);
+            }
+            for nth in &waiting {
+                let file = self.step_on(&mut steps[*nth], kept)?;
+                snapshot.meta.insert(meta_name(&steps[*nth].role), self.entry(file));
             }
             first = listed.version.next();
         }
+    }
+
+    /// Writes the edges that lead to these roles. Returns which of them have to take the next version.
+    fn edges(
+        &self,
+        deltas: &DeltaWriter<'_>,
+        steps: &[RoleStep],
+        waiting: &[usize],
+    ) -> Result<Vec<usize>, Error> {
+        let taken = waiting.par_iter().map(|nth| {
+            let step = &steps[*nth];
+            let Some(later) = &step.later else { return Ok(None) };
+            let names = deltas.role(step, &later.keys.keyids)?;
+            (self.progress)(Event::Advance(1));
+            Ok((names == Names::Taken && later.is_new).then_some(*nth))
+        });
+        Ok(taken.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().collect())
+    }
+
+    /// Writes a role once more, at the next version.
+    fn step_on(&self, step: &mut RoleStep, kept: &Kept<'_>) -> Result<MetaFile, Error> {
+        let damaged = || Error::damaged(&step.role, "is not as it was written");
+        let later = step.later.as_mut().ok_or_else(damaged)?;
+        let (version, file) = &step.written;
+        let renewal = Renewal::of_targets(file.canonical(), *version, later.expires);
+        let renewal = renewal.ok_or_else(damaged)?;
+        let signing = Signing::By(&later.keys, None);
+        let (created, listed, file) =
+            self.create(&step.role, &signing, version.next(), |version| {
+                Ok(renewal.at(file.canonical(), version))
+            })?;
+        kept.created(created);
+        later.is_new = created == Created::New;
+        step.written = (listed.version, file);
+        Ok(listed)
     }
 
     /// Reads what is published of a role whose plan says no more than what changes. A document that only gets another
@@ -437,6 +495,11 @@ impl<'k> Kept<'k> {
     /// Counts one role; whether its files are to be kept.
     pub(crate) fn add(&self, written_bytes: u64, held_bytes: u64) -> bool {
         self.early.add(written_bytes);
+        self.holds(held_bytes)
+    }
+
+    /// Whether so much more may be kept.
+    fn holds(&self, held_bytes: u64) -> bool {
         let before = self.held_bytes.fetch_add(held_bytes, Ordering::Relaxed);
         before + held_bytes <= self.most_bytes
     }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, Prediction, RoleChanges, Signed,
-    Snapshot, Version, listed_versions, outline,
+    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, Prediction, RoleChanges, RoleKeys,
+    Signed, Snapshot, Time, Version, listed_versions, outline,
 };
 use tufold_store::{Created, Store};
 
@@ -347,6 +347,16 @@ pub(crate) struct RoleStep {
     pub(crate) role: String,
     pub(crate) replaced: Option<(Version, Signed<()>)>,
     pub(crate) written: (Version, Signed<()>),
+    /// Its edges, if they are not written yet.
+    pub(crate) later: Option<Later>,
+}
+
+/// What it takes to write the edges of a role later, and the role once more if a name of theirs is taken.
+pub(crate) struct Later {
+    /// Whether no interrupted publish had left the document.
+    pub(crate) is_new: bool,
+    pub(crate) keys: RoleKeys,
+    pub(crate) expires: Time,
 }
 
 impl RoleStep {

@@ -69,7 +69,8 @@ impl Committer<'_> {
             });
             let written_bytes = file.bytes().len() as u64;
             let listed_as = (meta_name(&role), listed.clone());
-            let step = RoleStep { role, replaced: None, written: (listed.version, file) };
+            let written_as = (listed.version, file);
+            let step = RoleStep { role, replaced: None, written: written_as, later: None };
             // A bundle reads them again, one after another, if it can.
             let gone = self.deltas.as_ref().is_some_and(|d| d.written == WrittenFiles::Gone);
             let keep = kept.add(written_bytes, if gone { step.held_bytes() } else { 0 });
