@@ -6,9 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use tufold_meta::{
-    Bundle, Envelope, KeyId, Prediction, RoleChanges, assemble, canonical_parts, outline,
-};
+use tufold_meta::{Bundle, Envelope, KeyId, Prediction, RoleChanges, assemble, canonical_parts};
 
 use crate::contender::Contender;
 
@@ -207,11 +205,10 @@ fn keyids(file: &[u8]) -> Result<Vec<KeyId>, String> {
 /// As a publisher makes it, the check that a mirror rebuilds the same files included.
 fn bundle(contender: Contender, old: &Files, new: &Files) -> Result<Vec<u8>, String> {
     let (old_signed, new_signed) = (signed(old)?, signed(new)?);
-    let outline = outline(&old_signed, &new_signed).map_err(text)?;
-    let changes = RoleChanges::between(&old_signed, outline.clone()).map_err(text)?;
     let held = |role: &str| old.get(role).map(|file| Cow::Borrowed(file.as_slice()));
-    let before = changes.flatten_old(Prediction::Touched, &held).map_err(text)?;
     let published = |role: &str| new.get(role).map(|file| Cow::Borrowed(file.as_slice()));
+    let changes = RoleChanges::to_published(&old_signed, &new_signed, &published).map_err(text)?;
+    let before = changes.flatten_old(Prediction::Touched, &held).map_err(text)?;
     let after = changes.flatten_new(&published).map_err(text)?;
     let rebuilt = changes.rebuild(&after, &held).map_err(text)?;
     if new.get("snapshot") != Some(&rebuilt.snapshot)
@@ -219,7 +216,7 @@ fn bundle(contender: Contender, old: &Files, new: &Files) -> Result<Vec<u8>, Str
     {
         return Err("a mirror would rebuild other files".to_owned());
     }
-    let first = contender.encode(Some(&old_signed), &outline)?;
+    let first = contender.encode(Some(&old_signed), changes.outline())?;
     let second = contender.encode(Some(&before), &after)?;
     Ok(Bundle { outline: &first, roles: &second }.to_bytes())
 }

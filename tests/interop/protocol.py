@@ -125,6 +125,27 @@ def delegations_of(files, role):
     return parse(files[role])["signed"].get("delegations") if role in files else None
 
 
+def stale_roles(roles, chain, delegations):
+    """Which of the roles are named as the bins are, and are neither bins nor on the way to them."""
+    if "succinct_roles" in delegations:
+        bits, prefix = delegations["succinct_roles"]["bit_length"], delegations["succinct_roles"]["name_prefix"]
+        bins = {f"{prefix}-{n:0{-(-bits // 4)}x}" for n in range(1 << bits)}
+    else:
+        bins = {role["name"] for role in delegations.get("roles", [])}
+        if not bins or not all("path_hash_prefixes" in role for role in delegations["roles"]):
+            return set()
+        prefixes = {re.sub("-[0-9a-f]+$", "", name) for name in bins}
+        if len(prefixes) != 1 or prefixes & bins:
+            return set()
+        prefix = prefixes.pop()
+    return {role for role in roles if re.fullmatch(re.escape(prefix) + "(-[0-9a-f]+)?", role)} - bins - set(chain)
+
+
+def stale_in(roles, delegations_of):
+    chain, _ = find_bins(delegations_of)
+    return stale_roles(roles, chain, delegations_of(chain[-1]) or {})
+
+
 def find_bins(delegations_of):
     """The chain of roles and a function from a path to its bin (None: hashing does not say)."""
     chain = ["targets"]
@@ -168,9 +189,26 @@ def changed_roles(snapshot, other):
     ]
 
 
-def outline(old, new):
+def grouped(snapshot):
+    groups = {}
+    for name, entry in snapshot["meta"].items():
+        groups.setdefault(str(len(canonical(name).encode()) - 2), {})[name] = entry
+    return dict(snapshot, meta=groups)
+
+
+def ungrouped(form):
+    meta = {}
+    for length, group in form["meta"].items():
+        for name, entry in group.items():
+            if str(len(canonical(name).encode()) - 2) != length:
+                raise Damaged(name)
+            meta[name] = entry
+    return dict(form, meta=meta)
+
+
+def outline(old, new, roles):
     new = json.loads(json.dumps(new))
-    for role in changed_roles(new, old):
+    for role in roles:
         entry, before = new["meta"][role + ".json"], old["meta"].get(role + ".json", {})
         if "length" in entry:
             entry["length"] = before.get("length", 0)
@@ -211,6 +249,8 @@ def flatten(files, roles, home):
 def flatten_old(files, old, new, kind):
     touched = changed_roles(old, new)
     chain, home = find_bins(lambda role: delegations_of(files, role))
+    stale = stale_in(touched, lambda role: delegations_of(files, role))
+    touched = [role for role in touched if role not in stale]
     if kind == 3:
         # Every role that some path may hash to.
         named = {"roles": []} if home("") is None else delegations_of(files, chain[-1])
@@ -227,15 +267,16 @@ def rebuild(flattened, outline, roles, old_files):
     flat = parse(flattened)
     if canonical(flat) != flattened or list(flat) != ["roles", "snapshot", "targets"]:
         raise Damaged("not flattened")
-    if list(flat["roles"]) != [role + ".json" for role in roles]:
-        raise Damaged("roles")
-    documents = {role: flat["roles"][role + ".json"] for role in roles}
+    documents = {name.removesuffix(".json"): document for name, document in flat["roles"].items()}
 
     def delegations(role):
         if role in documents:
             return documents[role]["signed"].get("delegations")
         return delegations_of(old_files, role)
 
+    stale = stale_in(roles, delegations)
+    if list(flat["roles"]) != [role + ".json" for role in roles if role not in stale]:
+        raise Damaged("roles")
     _, home = find_bins(delegations)
     for role, document in documents.items():
         document["signed"].setdefault("targets", {})
@@ -333,14 +374,32 @@ def check_envelopes(vectors):
 def check_bundles(vectors):
     for row in vectors["bundles"]:
         old, new = (parse(row[side]["snapshot"])["signed"] for side in ("old", "new"))
-        assert canonical(outline(old, new)) == row["outline"], row["name"]
-        roles = changed_roles(new, old)
+        listed = changed_roles(new, old)
+        stale = stale_in(listed, lambda role: delegations_of(row["new"], role))
+        roles = [role for role in listed if role not in stale]
         assert roles == row["changed"], row["name"]
+        assert canonical(outline(old, new, roles)) == row["outline"], row["name"]
         assert flatten_old(row["old"], old, new, row["kind"]) == row["flattened_old"], row["name"]
-        rebuilt = rebuild(row["flattened_new"], parse(row["outline"]), roles, row["old"])
+        rebuilt = rebuild(row["flattened_new"], parse(row["outline"]), listed, row["old"])
         assert rebuilt == {role: row["new"][role] for role in rebuilt}, row["name"]
         _, home = find_bins(lambda role: delegations_of(row["new"], role))
         assert flatten(row["new"], roles, home) == row["flattened_new"], row["name"]
+
+
+def check_snapshots(vectors):
+    for row in vectors["snapshots"]:
+        signed = parse(row["signed"])
+        assert canonical(grouped(signed)) == row["grouped"], row
+        assert canonical(ungrouped(parse(row["grouped"]))) == row["signed"], row
+    for text in vectors["not_grouped"]:
+        try:
+            form = parse(text)
+            if canonical(form) != text:
+                raise Damaged("not canonical")
+            ungrouped(form)
+        except (Damaged, AttributeError):
+            continue
+        raise AssertionError(text)
 
 
 def check_regroups(vectors):
@@ -366,7 +425,7 @@ def main(paths):
     for path in paths:
         with open(path, encoding="utf-8") as file:
             vectors = json.load(file)
-        checks = {"paths": check_names, "envelopes": check_envelopes, "bundles": check_bundles, "regroups": check_regroups}
+        checks = {"paths": check_names, "envelopes": check_envelopes, "bundles": check_bundles, "regroups": check_regroups, "snapshots": check_snapshots}
         for kind, check in checks.items():
             if kind in vectors:
                 check(vectors)

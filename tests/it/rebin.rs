@@ -3,6 +3,8 @@
 mod auto;
 mod hostile;
 mod long_run;
+mod names;
+mod spent;
 mod thin;
 
 use std::collections::BTreeMap;

@@ -140,8 +140,13 @@ impl Scene {
 
     /// Another content for the target at this place in the list.
     pub(crate) fn publish_to(&self, place: usize, content: &str) {
+        self.publish_all(std::iter::once(place), content);
+    }
+
+    /// The same for all of these places.
+    pub(crate) fn publish_all(&self, places: impl Iterator<Item = usize>, content: &str) {
         let publisher = Publisher::open(&self.repo()).expect("a repository");
-        let input = tufold_tests::changes([put(&self.paths[place], content)]);
+        let input = tufold_tests::changes(places.map(|place| put(&self.paths[place], content)));
         let plan = publisher.plan(input, &BTreeSet::new(), self.now, &|_| ()).expect("a plan");
         publisher.commit(plan, &|_| ()).expect("a publish");
     }

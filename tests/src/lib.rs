@@ -94,3 +94,46 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Leaves in `repo/public` what a writer leaves that is killed on its way: so many of the files that `done`, a copy that it came
+/// to its end in, has more than `repo`; the last of them is cut off. The order is that of their names, or the opposite one.
+///
+/// # Panics
+/// If a file cannot be read or written.
+pub fn leave_part(
+    done: &Path,
+    repo: &Path,
+    is_backwards: bool,
+    mut count: impl FnMut(usize) -> usize,
+) {
+    let (from, to) = (done.join("public"), repo.join("public"));
+    let mut left = Vec::new();
+    new_files(&from, &to, Path::new(""), &mut left);
+    left.retain(|name| !name.ends_with("timestamp.json"));
+    if is_backwards {
+        left.reverse();
+    }
+    let count = count(left.len());
+    for (place, name) in left[..count].iter().enumerate() {
+        let bytes = fs::read(from.join(name)).expect("a file");
+        let len = if place + 1 == count { bytes.len() / 2 } else { bytes.len() };
+        let target = to.join(name);
+        fs::create_dir_all(target.parent().expect("a folder")).expect("a folder");
+        fs::write(target, &bytes[..len]).expect("a file");
+    }
+}
+
+/// The files of one folder that another has not, in order.
+fn new_files(from: &Path, to: &Path, below: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> =
+        fs::read_dir(from.join(below)).expect("a folder").map(|e| e.expect("an entry")).collect();
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let name = below.join(entry.file_name());
+        if entry.path().is_dir() {
+            new_files(from, to, &name, found);
+        } else if !to.join(&name).exists() {
+            found.push(name);
+        }
+    }
+}

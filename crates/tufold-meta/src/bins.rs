@@ -112,6 +112,14 @@ impl fmt::Display for BitLength {
     }
 }
 
+/// The prefix and the number of a bin's name, whatever the bins: `None` if the name has no dash with lower-case hex digits
+/// behind it.
+pub(crate) fn bin_name_parts(name: &str) -> Option<(&str, &str)> {
+    let (prefix, number) = name.rsplit_once('-')?;
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase();
+    (!number.is_empty() && number.bytes().all(is_digit)).then_some((prefix, number))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

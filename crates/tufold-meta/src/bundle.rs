@@ -4,7 +4,7 @@
 //! A publisher, and a reader with what it holds:
 //!
 //! ```text
-//! publisher: outline(old snapshot, new snapshot), RoleChanges, flatten_old, flatten_new, two deltas, Bundle
+//! publisher: RoleChanges with its outline, flatten_old, flatten_new, two deltas, Bundle
 //! reader:    Bundle, the outline by the first delta, RoleChanges, flatten_old, the second delta, rebuild
 //! ```
 
@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use crate::cjson::{self, CanonicalObject, CanonicalText, Entry, unescape};
 use crate::names::TOP_LEVEL_ROLES;
 use crate::predict::{
-    Listed, Prediction, Tally, Written, canonical, fill_in, fill_in_written, listed,
+    Listed, Prediction, Tally, Written, canonical, fill_in, fill_in_written, listed, outline,
 };
 use crate::{Delegations, Digest, Version, varint};
 
@@ -61,7 +61,7 @@ pub enum BundleError {
 /// A bundle's two deltas.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bundle<'a> {
-    /// From the old snapshot's canonical `signed` to the [`outline`](crate::outline) of the new one.
+    /// From the old snapshot's canonical `signed` to the [outline](RoleChanges::outline) of the new one.
     pub outline: &'a [u8],
     /// From the flattened old roles to the flattened new ones.
     pub roles: &'a [u8],
@@ -97,6 +97,8 @@ pub struct RoleChanges {
     old: Vec<Role>,
     /// The roles that it does not list, or with another version.
     new: Vec<Role>,
+    /// The roles down to the new bins, where the new files are known.
+    chain: Option<Chain>,
 }
 
 /// A role that a snapshot lists.
@@ -118,6 +120,26 @@ pub struct Rebuilt {
 }
 
 impl RoleChanges {
+    /// For a publisher, who has the canonical `signed` of both snapshots and the new files.
+    pub fn to_published(
+        old: &[u8],
+        new: &[u8],
+        published: &Files<'_, '_>,
+    ) -> Result<Self, BundleError> {
+        let chain = Chain::find(|role| delegations_of(role, published))?;
+        let changes = Self::between(old, new.to_vec())?;
+        let stale = chain.stale_among(changes.new_roles());
+        let outline = outline(old, new, |role| !stale.contains(role))?;
+        drop(stale);
+        Ok(Self { outline, chain: Some(chain), ..changes })
+    }
+
+    /// The new snapshot before its changed roles are filled in: the lengths and digests of those that a bundle brings are the old
+    /// ones, for a reader can compute the new ones.
+    pub fn outline(&self) -> &[u8] {
+        &self.outline
+    }
+
     /// Compares the canonical `signed` of the old snapshot with the outline of the new one.
     pub fn between(old: &[u8], outline: Vec<u8>) -> Result<Self, BundleError> {
         let old_list = listed(canonical(old)?)?;
@@ -139,7 +161,7 @@ impl RoleChanges {
         if new.iter().any(|role| role.name != "targets" && is_top_level(&role.name)) {
             return Err(BundleError::Damaged("it changes a role that is no targets role"));
         }
-        Ok(Self { outline, old, new })
+        Ok(Self { outline, old, new, chain: None })
     }
 
     /// The roles whose old files a reader needs to have for a prediction of this kind are among
@@ -148,7 +170,7 @@ impl RoleChanges {
         self.old.iter().map(|role| role.name.as_str())
     }
 
-    /// The roles that the bundle brings, in the order of the snapshot.
+    /// The changed roles, in the order of the snapshot. A bundle brings those of them that are not stale.
     pub fn new_roles(&self) -> impl Iterator<Item = &str> {
         self.new.iter().map(|role| role.name.as_str())
     }
@@ -166,15 +188,38 @@ impl RoleChanges {
             Prediction::AllBins => bins = chain.bins_among(self.old_roles()),
             _ => return Err(BundleError::Damaged("its prediction is of another kind")),
         }
-        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
-        let roles: Vec<_> = self.old.iter().filter(wanted).collect();
+        let roles = self.old_side(&chain, &bins);
         flatten_roles(&roles, &chain, held, &|_, _| false, |_, _| (), |_, _| Ok(()))
+    }
+
+    /// The roles of the old side that are flattened: those that changed, but no stale ones, and these bins.
+    fn old_side(&self, chain: &Chain, bins: &HashSet<&str>) -> Vec<&Role> {
+        let changed = || self.old.iter().filter(|role| role.changed);
+        let stale = chain.stale_among(changed().map(|role| role.name.as_str()));
+        let wanted = |role: &&Role| {
+            let name = role.name.as_str();
+            role.changed && !stale.contains(name) || bins.contains(name)
+        };
+        self.old.iter().filter(wanted).collect()
+    }
+
+    /// The roles that the bundle brings.
+    fn new_side(&self, chain: &Chain) -> Vec<&Role> {
+        let stale = chain.stale_among(self.new_roles());
+        self.new.iter().filter(|role| !stale.contains(role.name.as_str())).collect()
+    }
+
+    fn chain_of_new(&self, published: &Files<'_, '_>) -> Result<Chain, BundleError> {
+        match &self.chain {
+            Some(chain) => Ok(chain.clone()),
+            None => Chain::find(|role| delegations_of(role, published)),
+        }
     }
 
     /// The document that the bundle's second delta ends in.
     pub fn flatten_new(&self, published: &Files<'_, '_>) -> Result<Vec<u8>, BundleError> {
-        let chain = Chain::find(|role| delegations_of(role, published))?;
-        let roles: Vec<_> = self.new.iter().collect();
+        let chain = self.chain_of_new(published)?;
+        let roles = self.new_side(&chain);
         flatten_roles(&roles, &chain, published, &|_, _| false, |_, _| (), |_, _| Ok(()))
     }
 
@@ -184,7 +229,7 @@ impl RoleChanges {
         held: &Files<'_, '_>,
         published: &Files<'_, '_>,
     ) -> Result<Prediction, BundleError> {
-        let new = Chain::find(|role| delegations_of(role, published))?;
+        let new = self.chain_of_new(published)?;
         Ok(if self.chain_of_old(held)? == new { Prediction::Touched } else { Prediction::AllBins })
     }
 
@@ -200,22 +245,21 @@ impl RoleChanges {
         published: &Files<'_, '_>,
         is_checked: &dyn Fn(&str, u64) -> bool,
     ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
-        let chain = Chain::find(|role| delegations_of(role, published))?;
+        let chain = self.chain_of_new(published)?;
         let old_chain = self.chain_of_old(held)?;
         if old_chain != chain {
             return self.flatten_regrouped(held, published, is_checked, (&old_chain, &chain));
         }
-        let old: Vec<_> = self.old.iter().filter(|role| role.changed).collect();
-        let new: Vec<_> = self.new.iter().collect();
+        let (old, brought) = (self.old_side(&chain, &HashSet::new()), self.new_side(&chain));
         let old = Opened::new(&old, held, is_checked)?;
-        let new = Opened::new(&new, published, is_checked)?;
+        let new = Opened::new(&brought, published, is_checked)?;
         let (old_side, new_side) = (old.side()?, new.side()?);
-        self.check_delegated(&chain, held, || {
+        self.check_delegated(&chain, &brought, held, || {
             let documents = new_side.roles.iter().map(|(role, document)| (*role, document));
             all_delegations(documents)
         })?;
         let mut files = HashMap::new();
-        for role in &self.new {
+        for role in &brought {
             let version = Version::new(role.version);
             files.extend(published(&role.name).zip(version).map(|file| (role.name.as_str(), file)));
         }
@@ -238,8 +282,7 @@ impl RoleChanges {
         (old_chain, chain): (&Chain, &Chain),
     ) -> Result<(Prediction, Vec<u8>, Vec<u8>), BundleError> {
         let bins = old_chain.bins_among(self.old_roles());
-        let wanted = |role: &&Role| role.changed || bins.contains(role.name.as_str());
-        let old: Vec<_> = self.old.iter().filter(wanted).collect();
+        let old = self.old_side(old_chain, &bins);
         let before = flatten_roles(&old, old_chain, held, is_checked, |_, _| (), |_, _| Ok(()))?;
 
         let snapshot = file_of("snapshot", published)?;
@@ -247,7 +290,7 @@ impl RoleChanges {
         let signed = signed.ok_or_else(|| BundleError::NotCanonical("snapshot".to_owned()))?.value;
         let has_hashes = Tally::of(signed).is_some_and(|tally| tally.has_hashes);
         let (mut written, mut delegating) = (HashMap::new(), Vec::new());
-        let new: Vec<_> = self.new.iter().collect();
+        let new = self.new_side(chain);
         let measure = |role: &Role, file: &[u8]| {
             let Some(version) = Version::new(role.version) else { return };
             let sha256 = has_hashes.then(|| Digest::of(file));
@@ -259,7 +302,7 @@ impl RoleChanges {
                 delegating.extend(document.delegations(&role.name)?);
                 Ok(())
             })?;
-        self.check_delegated(chain, held, || Ok(delegating))?;
+        self.check_delegated(chain, &new, held, || Ok(delegating))?;
         if signed != fill_in_written(&self.outline, |role| written.get(role))? {
             return Err(BundleError::Damaged(OTHER_FILES));
         }
@@ -287,16 +330,19 @@ impl RoleChanges {
         else {
             return Err(BundleError::Damaged("its document is no flattened repository"));
         };
-        let documents = self.documents(roles)?;
-        let new = |role: &str| documents.iter().zip(&self.new).find(|(_, new)| new.name == role);
-        let chain = Chain::find(|role| match new(role) {
-            Some((document, _)) => document.delegations(role),
+        let (names, documents) = flattened_documents(roles)?;
+        let chain = Chain::find(|role| match names.iter().position(|name| name == role) {
+            Some(place) => documents[place].delegations(role),
             None => delegations_of(role, held),
         })?;
-        let named = self.new_roles().zip(&documents);
-        self.check_delegated(&chain, held, || all_delegations(named))?;
+        let brought = self.new_side(&chain);
+        if !brought.iter().map(|role| &role.name).eq(&names) {
+            return Err(BundleError::Damaged(OTHER_ROLES));
+        }
+        let names = || brought.iter().map(|role| role.name.as_str());
+        self.check_delegated(&chain, &brought, held, || all_delegations(names().zip(&documents)))?;
 
-        let table = Table::new(&chain, self.new_roles());
+        let table = Table::new(&chain, names());
         let mut lists: Vec<Vec<Entry<'_>>> = vec![Vec::new(); documents.len()];
         for target in targets.entries() {
             let path = unescape(target.raw_key);
@@ -309,7 +355,7 @@ impl RoleChanges {
             }
         }
         let mut files = Vec::with_capacity(documents.len());
-        for ((document, role), list) in documents.iter().zip(&self.new).zip(&lists) {
+        for ((document, role), list) in documents.iter().zip(&brought).zip(&lists) {
             let version = Version::new(role.version);
             let version = version.ok_or(BundleError::Damaged("a role has version 0"))?;
             files.push((role.name.clone(), version, document.file(list, version)?));
@@ -326,35 +372,16 @@ impl RoleChanges {
         Ok(Rebuilt { roles: files, snapshot: cjson::file_text(&file).into_owned() })
     }
 
-    /// The entries of `roles`, which must be those of the changed roles and no others.
-    fn documents<'a>(&self, roles: CanonicalObject<'a>) -> Result<Vec<Document<'a>>, BundleError> {
-        let mut entries = roles.entries();
-        let wrong = || BundleError::Damaged("it holds other roles than the snapshot says");
-        let documents = self
-            .new
-            .iter()
-            .map(|role| {
-                let entry = entries.next().ok_or_else(wrong)?;
-                let name = unescape(entry.raw_key);
-                if name.strip_suffix(b".json") != Some(role.name.as_bytes()) {
-                    return Err(wrong());
-                }
-                let no_role = BundleError::Damaged("one of its roles is no targets role");
-                CanonicalObject::of(entry).and_then(Document::flattened).ok_or(no_role)
-            })
-            .collect::<Result<_, _>>()?;
-        entries.next().map_or(Ok(documents), |_| Err(wrong()))
-    }
-
     /// Each new role must have been there before or be delegated now.
     fn check_delegated(
         &self,
         chain: &Chain,
+        brought: &[&Role],
         held: &Files<'_, '_>,
         delegations_of_new: impl FnOnce() -> Result<Vec<Delegations>, BundleError>,
     ) -> Result<(), BundleError> {
         let before: HashSet<&str> = self.old_roles().collect();
-        let mut unknown: HashSet<&str> = self.new_roles().collect();
+        let mut unknown: HashSet<&str> = brought.iter().map(|role| role.name.as_str()).collect();
         unknown.retain(|role| *role != "targets" && !before.contains(role));
         let delegated = chain.bins_among(unknown.iter().copied());
         unknown.retain(|role| !delegated.contains(role));
@@ -363,7 +390,7 @@ impl RoleChanges {
             return Ok(());
         }
         let mut delegating = delegations_of_new()?;
-        if !self.new_roles().any(|role| role == "targets") {
+        if !brought.iter().any(|role| role.name == "targets") {
             delegating.extend(delegations_of("targets", held)?);
         }
         for delegations in &delegating {
@@ -376,6 +403,32 @@ impl RoleChanges {
     }
 }
 
+/// The roles that bundles bring and start from, of those that a snapshot lists: all but stale ones, which a mirror need not
+/// have. `files` gives those that delegate to the bins.
+pub fn without_stale<'r>(
+    roles: impl Iterator<Item = &'r str> + Clone,
+    files: &Files<'_, '_>,
+) -> Result<Vec<&'r str>, BundleError> {
+    let stale = Chain::find(|role| delegations_of(role, files))?.stale_among(roles.clone());
+    Ok(roles.filter(|role| !stale.contains(role)).collect())
+}
+
+/// The roles of a flattened repository, by name.
+fn flattened_documents<'a>(
+    roles: CanonicalObject<'a>,
+) -> Result<(Vec<String>, Vec<Document<'a>>), BundleError> {
+    let document = |entry: Entry<'a>| {
+        let name = String::from_utf8(unescape(entry.raw_key).into()).unwrap_or_default();
+        let role = name.strip_suffix(".json").ok_or(BundleError::Damaged(OTHER_ROLES))?;
+        let document = CanonicalObject::of(entry).and_then(Document::flattened);
+        let no_role = BundleError::Damaged("one of its roles is no targets role");
+        Ok((role.to_owned(), document.ok_or(no_role)?))
+    };
+    let documents = roles.entries().map(document).collect::<Result<Vec<_>, _>>()?;
+    Ok(documents.into_iter().unzip())
+}
+
+const OTHER_ROLES: &str = "it holds other roles than the snapshot says";
 const OTHER_FILES: &str = "a mirror would rebuild other files";
 
 fn is_top_level(role: &str) -> bool {

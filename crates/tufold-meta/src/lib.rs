@@ -44,7 +44,7 @@ mod varint;
 
 pub use bin_history::{BinHistory, BinHistoryError, BinsSince};
 pub use bins::{Bin, BitLength};
-pub use bundle::{Bundle, BundleError, Files, Rebuilt, RoleChanges};
+pub use bundle::{Bundle, BundleError, Files, Rebuilt, RoleChanges, without_stale};
 pub use delegations::{
     Delegated, DelegatedRole, DelegatedRoles, Delegations, Selector, SuccinctRoles, Terminating,
 };
@@ -55,9 +55,7 @@ pub use files::{FileCheck, MetaFile, Mismatch, TargetFile};
 pub use keys::{Key, KeyError, KeyId, Signature, SigningKey, Verifier};
 pub use names::Version;
 pub use path::{PathError, TargetPath};
-pub use predict::{
-    Prediction, Tally, fill_in, first_targets, listed_versions, outline, version_of,
-};
+pub use predict::{Prediction, Tally, fill_in, first_targets, listed_versions, version_of};
 pub use regroup::{BinsDelta, BinsOutline, NewBin, Regroup};
 pub use renewal::Renewal;
 pub use roles::{

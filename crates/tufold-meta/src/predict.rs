@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use crate::cjson::{self, CanonicalObject, ObjectCopy, unescape};
 use crate::{BundleError, Digest, Version};
 
+mod grouped;
+
 /// How the document was made that a delta starts from. The number stands in the delta's header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Prediction {
@@ -17,11 +19,15 @@ pub enum Prediction {
     Touched,
     /// 3: those and every bin of the old repository, flattened.
     AllBins,
+    /// 4: the canonical `signed` of the old snapshot, with what it lists in groups by the lengths of names; the delta ends in
+    /// such a form, too.
+    Grouped,
 }
 
 impl Prediction {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Old, Self::FilledIn, Self::Touched, Self::AllBins];
+    pub const ALL: [Self; 5] =
+        [Self::Old, Self::FilledIn, Self::Touched, Self::AllBins, Self::Grouped];
 
     /// The byte in the header.
     pub const fn number(self) -> u8 {
@@ -30,6 +36,7 @@ impl Prediction {
             Self::FilledIn => 1,
             Self::Touched => 2,
             Self::AllBins => 3,
+            Self::Grouped => 4,
         }
     }
 
@@ -156,15 +163,20 @@ pub(crate) fn fill_in_written<'w>(
 }
 
 /// The new snapshot before its changed roles are filled in: their length and SHA-256 are those of
-/// the old snapshot, or else 0 and nothing. [`fill_in`] undoes it.
-pub fn outline(old: &[u8], new: &[u8]) -> Result<Vec<u8>, BundleError> {
+/// the old snapshot, or else 0 and nothing. [`fill_in`] undoes it. A role that is not `brought` stays.
+pub(crate) fn outline(
+    old: &[u8],
+    new: &[u8],
+    brought: impl Fn(&str) -> bool,
+) -> Result<Vec<u8>, BundleError> {
     let old = listed(canonical(old)?)?;
     let mut rest = old.iter().peekable();
     rewrite(new, |entry| {
         // Both are in the same order.
         while rest.next_if(|old| unescape(old.raw_key) < unescape(entry.raw_key)).is_some() {}
         let old = rest.next_if(|old| old.raw_key == entry.raw_key);
-        if entry.role.is_none() || old.is_some_and(|old| old.version == entry.version) {
+        let is_same = old.is_some_and(|old| old.version == entry.version);
+        if is_same || !entry.role.as_deref().is_some_and(&brought) {
             return None;
         }
         let old = old.map(|old| old.file);
@@ -264,7 +276,7 @@ mod tests {
     }
 
     fn check_outline(old: &str, new: &str, expected: &str) {
-        let found = outline(&snapshot(old), &snapshot(new)).unwrap();
+        let found = outline(&snapshot(old), &snapshot(new), |role| role != "stale").unwrap();
         assert_eq!(String::from_utf8(found), String::from_utf8(snapshot(expected)));
     }
 
@@ -282,6 +294,7 @@ mod tests {
         );
         check_outline(&entry("a", "00", 5, 1), &entry("a", "11", 6, 2), &entry("a", "00", 5, 2));
         check_outline(&entry("b", "00", 5, 1), &entry("a", "11", 6, 2), &entry("a", "", 0, 2));
+        check_outline("", &entry("stale", "11", 6, 2), &entry("stale", "11", 6, 2));
         // Nothing stands for a role here, or nothing changed.
         check_outline("", r#""a":{"length":3,"version":2}"#, r#""a":{"length":3,"version":2}"#);
         check_outline(&entry("a", "00", 5, 1), &entry("a", "11", 6, 1), &entry("a", "11", 6, 1));
@@ -339,6 +352,6 @@ mod tests {
             assert_eq!(kind.number(), number);
             assert_eq!(Prediction::from_number(number), Some(kind));
         }
-        assert_eq!(Prediction::from_number(4), None);
+        assert_eq!(Prediction::from_number(5), None);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tufold_meta::names::{Advertised, DeltaName};
 use tufold_meta::{
     BinHistory, BinsDelta, BitLength, Envelope, KeyId, Prediction, Regroup, RoleChanges, Signed,
-    Snapshot, Version, assemble, cjson, fill_in, outline,
+    Snapshot, Version, assemble, cjson, fill_in,
 };
 
 fn vectors(text: &str) -> Value {
@@ -101,12 +101,11 @@ fn bundles() {
         let prediction =
             serde_json::from_value(row["kind"].clone()).map(Prediction::from_number).unwrap();
         let (old_snapshot, new_snapshot) = (canonical(&old), canonical(&new));
-        let outline = outline(&old_snapshot, &new_snapshot).unwrap();
+        let published = RoleChanges::to_published(&old_snapshot, &new_snapshot, &give(&new));
+        let outline = published.unwrap().outline().to_vec();
         assert_eq!(str::from_utf8(&outline).unwrap(), text(&row["outline"]));
 
         let changes = RoleChanges::between(&old_snapshot, outline.clone()).unwrap();
-        let names: Vec<_> = rows(&row["changed"]).map(text).collect();
-        assert_eq!(changes.new_roles().collect::<Vec<_>>(), names);
         let base = changes.flatten_old(prediction.unwrap(), &give(&old)).unwrap();
         assert_eq!(str::from_utf8(&base).unwrap(), text(&row["flattened_old"]));
         let flattened = changes.flatten_new(&give(&new)).unwrap();
@@ -117,12 +116,14 @@ fn bundles() {
         for (role, _, file) in &rebuilt.roles {
             assert_eq!(str::from_utf8(file).unwrap(), new[role]);
         }
+        let brought: Vec<_> = rebuilt.roles.iter().map(|(role, ..)| role.as_str()).collect();
+        assert_eq!(brought, rows(&row["changed"]).map(text).collect::<Vec<_>>());
         let file = |role: &str| {
             let (_, version, file) = rebuilt.roles.iter().find(|(name, ..)| name == role)?;
             Some((*version, file.as_slice()))
         };
-        // Filled in, the old snapshot differs from the new one by its own version and expiry and
-        // by what is listed anew.
+        // Filled in, the old snapshot differs from the new one by its own version and expiry, by
+        // what is listed anew, and by what is stale.
         let filled = fill_in(&old_snapshot, file).unwrap();
         let mut filled: Value = serde_json::from_slice(&cjson::file_text(&filled)).unwrap();
         let expected: Value = serde_json::from_slice(&cjson::file_text(&new_snapshot)).unwrap();
@@ -130,12 +131,28 @@ fn bundles() {
             filled[field] = expected[field].clone();
         }
         for (name, entry) in expected["meta"].as_object().unwrap() {
-            if filled["meta"].get(name).is_none() {
+            let is_brought = |role: &&str| name.strip_suffix(".json") == Some(*role);
+            if filled["meta"].get(name).is_none() || !brought.iter().any(is_brought) {
                 filled["meta"][name] = entry.clone();
             }
         }
         assert_eq!(filled, expected);
         assert_eq!(fill_in(&outline, file).unwrap(), new_snapshot);
+    }
+}
+
+#[test]
+fn snapshots() {
+    let vectors = vectors(include_str!("vectors/snapshots.json"));
+    for row in rows(&vectors["snapshots"]) {
+        let (signed, grouped) = (text(&row["signed"]), text(&row["grouped"]));
+        let form = Prediction::Grouped.form_of(signed.as_bytes()).unwrap();
+        assert_eq!(str::from_utf8(&form).unwrap(), grouped, "{row}");
+        let back = Prediction::Grouped.snapshot_of(form.into_owned()).unwrap();
+        assert_eq!(str::from_utf8(&back).unwrap(), signed, "{row}");
+    }
+    for form in rows(&vectors["not_grouped"]) {
+        assert!(Prediction::Grouped.snapshot_of(text(form).into()).is_err(), "{form}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Old versions that deltas start from: in `public/` until they are pruned, then packed in `private/bases/`.
+//! Old versions that deltas start from: in `public/` until they are pruned, then packed in `private/bases/`. What spent numbers
+//! stand for is packed in `private/bases/spent/` from the first.
 
 use tufold_meta::Version;
 use tufold_meta::names::{parse_versioned_file_name, versioned_file_name};
@@ -27,8 +28,29 @@ impl<'b> Bases<'b> {
         if let Some(file) = self.public.get(&metadata_name(role, version), MAX_BASE_LEN_BYTES)? {
             return Ok(Some(file));
         }
-        let name = packed_name(role, version);
-        let Some(packed) = self.private.get(&name, MAX_BASE_LEN_BYTES)? else { return Ok(None) };
+        self.unpack(&packed_name(role, version))
+    }
+
+    /// The file that edges from this number start at: what it stands for if it is spent.
+    pub(crate) fn start(&self, role: &str, version: Version) -> Result<Option<Vec<u8>>, Error> {
+        match self.unpack(&spent_name(role, version))? {
+            Some(file) => Ok(Some(file)),
+            None => self.file(role, version),
+        }
+    }
+
+    /// Keeps what a spent number stands for.
+    pub(crate) fn keep_spent(
+        &self,
+        role: &str,
+        version: Version,
+        file: &[u8],
+    ) -> Result<(), Error> {
+        self.put(&spent_name(role, version), file)
+    }
+
+    fn unpack(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let Some(packed) = self.private.get(name, MAX_BASE_LEN_BYTES)? else { return Ok(None) };
         let damaged = |error: std::io::Error| Error::damaged(&format!("private/{name}"), error);
         let mut decoder = zstd::stream::read::Decoder::new(&packed[..]).map_err(damaged)?;
         let mut file = Vec::new();
@@ -49,13 +71,16 @@ impl<'b> Bases<'b> {
         let Some(file) = self.public.get(&metadata_name(role, version), MAX_BASE_LEN_BYTES)? else {
             return Ok(());
         };
-        let name = packed_name(role, version);
-        let packed = zstd::bulk::compress(&file, ZSTD_LEVEL)
+        self.put(&packed_name(role, version), &file)
+    }
+
+    fn put(&self, name: &str, file: &[u8]) -> Result<(), Error> {
+        let packed = zstd::bulk::compress(file, ZSTD_LEVEL)
             .map_err(|error| Error::damaged(&format!("private/{name}"), error))?;
-        if self.private.create(&name, &packed)? == tufold_store::Created::Differs {
+        if self.private.create(name, &packed)? == tufold_store::Created::Differs {
             // Cut off by a crash: public/ still has the file then.
-            self.private.remove(&name)?;
-            self.private.create(&name, &packed)?;
+            self.private.remove(name)?;
+            self.private.create(name, &packed)?;
         }
         Ok(())
     }
@@ -65,6 +90,7 @@ impl<'b> Bases<'b> {
         let mut entries = self.private.list(FOLDER)?;
         entries.retain(|entry| {
             let name = entry.name.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".zst"));
+            let name = name.map(|name| name.strip_prefix(SPENT).unwrap_or(name));
             let parsed = name.and_then(parse_versioned_file_name);
             parsed.is_some_and(|(version, role)| !keep(&role, version))
         });
@@ -73,6 +99,11 @@ impl<'b> Bases<'b> {
 }
 
 const FOLDER: &str = "bases/";
+const SPENT: &str = "spent/";
+
+fn spent_name(role: &str, version: Version) -> String {
+    format!("{FOLDER}{SPENT}{}.zst", versioned_file_name(role, version))
+}
 
 fn packed_name(role: &str, version: Version) -> String {
     format!("{FOLDER}{}.zst", versioned_file_name(role, version))

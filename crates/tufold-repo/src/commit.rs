@@ -191,6 +191,7 @@ impl Committer<'_> {
         kept.early.finish()?;
         self.store.sync()?;
         self.store.replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
+        self.deltas.as_ref().map_or(Ok(()), DeltaWriter::keep_spent)?;
         (self.progress)(Event::Finish);
         Ok(Published {
             summary,
@@ -252,12 +253,12 @@ impl Committer<'_> {
             let keep = kept.holds(step.held_bytes());
             if keep && matches!(signing, Signing::By(..)) {
                 let is_new = created == Created::New;
-                let later = Later { is_new, keys: keys.clone(), expires: role.document.expires };
-                step.later = Some(later);
+                let (keys, expires) = (keys.clone(), role.document.expires);
+                step.later = Some(Later { published: before, is_new, keys, expires });
                 kept.early.add(written_bytes);
                 return Ok((listed, Some(step)));
             }
-            let names = deltas.role(&step, keyids)?;
+            let names = deltas.role(&step, before, keyids)?;
             // Signatures that were gathered are of one version, which has one content.
             let stale = names == Names::Taken && created == Created::New;
             if stale && matches!(signing, Signing::By(..)) {
@@ -282,6 +283,8 @@ impl Committer<'_> {
         // Readers have the one root or the other, so no place in a list names a key.
         let keyids: &[_] = if next.is_some() { &[] } else { &keys.keyids };
         let mut first = snapshot.version;
+        // The plan has the version that follows it.
+        let before = Version::new(first.get() - 1);
         let mut waiting: Vec<usize> =
             (0..steps.len()).filter(|nth| steps[*nth].later.is_some()).collect();
         loop {
@@ -294,7 +297,10 @@ impl Committer<'_> {
             let Some(deltas) = &self.deltas else { return Ok(listed) };
             (self.progress)(Event::Start(Stage::Deltas, waiting.len() as u64 + 1));
             let (names, taken) = rayon::join(
-                || deltas.snapshot(snapshot, &file, keyids, kept.fits().then_some(&steps[..])),
+                || {
+                    let steps = kept.fits().then_some(&steps[..]);
+                    deltas.snapshot((snapshot, before), &file, keyids, steps)
+                },
                 || self.edges(deltas, &steps, &waiting),
             );
             waiting = taken?;
@@ -320,7 +326,7 @@ impl Committer<'_> {
         let taken = waiting.par_iter().map(|nth| {
             let step = &steps[*nth];
             let Some(later) = &step.later else { return Ok(None) };
-            let names = deltas.role(step, &later.keys.keyids)?;
+            let names = deltas.role(step, later.published, &later.keys.keyids)?;
             (self.progress)(Event::Advance(1));
             Ok((names == Names::Taken && later.is_new).then_some(*nth))
         });

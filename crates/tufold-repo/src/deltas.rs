@@ -4,16 +4,17 @@
 //! from `public/` or, once that was pruned, from `private/bases/`. An old version that is nowhere costs the edge and no
 //! more: a client then fetches the full file.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use tufold_delta::{Codec, Edge, EncodeOptions, Ladder, encode};
+use tufold_delta::{Edge, Ladder};
 use tufold_meta::names::{DELTAS_FOLDER, DeltaName, METADATA_FOLDER, versioned_file_name};
 use tufold_meta::{
-    BinsDelta, Bundle, BundleError, Envelope, Files, KeyId, Prediction, RoleChanges, RoleKeys,
-    Signed, Snapshot, Time, Version, listed_versions, outline,
+    BinsDelta, Envelope, KeyId, Prediction, RoleKeys, Signed, Snapshot, Time, Version,
+    listed_versions,
 };
 use tufold_store::{Created, Store};
 
@@ -23,8 +24,11 @@ use crate::error::Error;
 use crate::memory::Memory;
 use crate::repository::{MAX_DOCUMENT_LEN_BYTES, State};
 
-/// zstd's level where the columnar codec declines: what a publish can afford for every bin.
-const ZSTD_LEVEL: i32 = 9;
+mod spent;
+mod step;
+
+pub use step::Step;
+use step::{delta, snapshot_delta};
 
 /// What the deltas of a publish cost.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
@@ -60,6 +64,8 @@ pub(crate) struct DeltaWriter<'d> {
     most_side_bytes: u64,
     /// Whether what is written can be read again.
     pub(crate) written: WrittenFiles,
+    /// What this publish found spent, and what it stands for.
+    spent: Mutex<BTreeMap<(String, Version), Vec<u8>>>,
     files: AtomicU64,
     bytes: AtomicU64,
     step_bytes: AtomicU64,
@@ -86,6 +92,7 @@ impl<'d> DeltaWriter<'d> {
             first_version,
             most_side_bytes: memory.for_documents(),
             written: WrittenFiles::Stored,
+            spent: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             step_bytes: AtomicU64::new(0),
@@ -98,51 +105,80 @@ impl<'d> DeltaWriter<'d> {
         }
     }
 
-    /// Writes the edges that end at the new version of a targets role.
-    pub(crate) fn role(&self, step: &RoleStep, keyids: &[KeyId]) -> Result<Names, Error> {
+    /// Writes the edges that end at the new version of a targets role, and those to what is spent before it. `published` is
+    /// the version that it follows.
+    pub(crate) fn role(
+        &self,
+        step: &RoleStep,
+        published: Option<Version>,
+        keyids: &[KeyId],
+    ) -> Result<Names, Error> {
         let (to, file) = &step.written;
-        self.ladder.writes(to.get()).into_iter().try_fold(Names::Ours, |names, edge| {
-            let Some(from) = Version::new(edge.from) else { return Ok(names) };
-            let delegates = step.role == "targets" || step.role == crate::layout::BINS;
-            if from < self.first_version && !delegates {
-                return Ok(names);
-            }
-            let name = DeltaName::Role { role: step.role.clone(), from, to: *to };
+        let role = &step.role;
+        if let Some(published) = published
+            && self.leads_on(role, published)
+        {
+            self.bridge(role, (published, *to), keyids)?;
+        }
+        self.starts(role, *to).try_fold(Names::Ours, |names, from| {
+            let name = DeltaName::Role { role: role.clone(), from, to: *to };
             let written = match step.file(from) {
-                Some(base) => self.edge(&name, Some(base), file, keyids),
-                // It delegates for the first time, or for the first time again.
-                None if from < self.first_version && !self.bases.has(&step.role, from)? => {
-                    Ok(Names::Ours)
-                }
-                None => self.edge_from(&name, from, file, keyids),
+                Some(base) => self.edge(&name, Some(base), file, keyids)?,
+                None => match self.base(role, from)? {
+                    Some(base) => self.edge(&name, Some(&base), file, keyids)?,
+                    None => {
+                        // Unless it delegates for the first time, or for the first time again.
+                        if from >= self.first_version {
+                            self.without_base.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Names::Ours
+                    }
+                },
             };
-            Ok(names.max(written?))
+            Ok(names.max(written))
         })
+    }
+
+    /// Where the edges begin that end at a version of a role, or of the snapshot.
+    fn starts(&self, role: &str, to: Version) -> impl Iterator<Item = Version> {
+        let edges = self.ladder.writes(to.get()).into_iter();
+        let from = edges.filter_map(|edge| Version::new(edge.from));
+        from.filter(move |from| self.leads_on(role, *from))
+    }
+
+    /// Whether edges lead from this version on: what had a bin's name before lists other targets.
+    fn leads_on(&self, role: &str, from: Version) -> bool {
+        from >= self.first_version || ["snapshot", "targets", crate::layout::BINS].contains(&role)
     }
 
     /// Writes the edges that end at this snapshot, the one from nothing included, and the bundles for
     /// mirrors. `steps` are the roles that were written with it, as far as they were kept; without them the bundles are left
-    /// out, for they would take too much memory.
+    /// out, for they would take too much memory. `published` is the version that it follows.
     pub(crate) fn snapshot(
         &self,
-        snapshot: &Snapshot,
+        (snapshot, published): (&Snapshot, Option<Version>),
         file: &Signed<()>,
         keyids: &[KeyId],
         steps: Option<&[RoleStep]>,
     ) -> Result<Names, Error> {
         let to = snapshot.version;
-        let from: Vec<Version> = self
-            .ladder
-            .writes(to.get())
-            .into_iter()
-            .filter_map(|edge| Version::new(edge.from))
-            .collect();
+        if let Some(published) = published {
+            self.bridge("snapshot", (published, to), keyids)?;
+            if steps.is_some() {
+                self.bridge_mirror(published, to)?;
+            }
+        }
+        let from: Vec<Version> = self.starts("snapshot", to).collect();
         let edges = || {
             let all = from.par_iter().map(|&from| Some(from)).chain([None]).map(|from| {
                 let name = DeltaName::Snapshot { from, to };
-                match from {
-                    Some(from) => self.edge_from(&name, from, file, keyids),
-                    None => self.edge(&name, None, file, keyids),
+                let Some(from) = from else { return self.edge(&name, None, file, keyids) };
+                match self.base("snapshot", from)? {
+                    Some(base) => self.edge(&name, Some(&base), file, keyids),
+                    None => {
+                        self.without_base.fetch_add(1, Ordering::Relaxed);
+                        Ok(Names::Ours)
+                    }
                 }
             });
             all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))
@@ -158,10 +194,14 @@ impl<'d> DeltaWriter<'d> {
             let old = old.collect::<Result<Vec<_>, Error>>()?;
             let (whole, old): (Vec<_>, Vec<_>) =
                 old.into_iter().partition(|old| self.has_other_bins(old));
-            let all = old.par_iter().map(|old| self.mirror(old, &new));
-            let names = all.try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))?;
+            let mirror = |old: &OldSnapshot| match self.bundle(old, &new)? {
+                None => Ok(Names::Ours),
+                Some(bundle) => self.create(&DeltaName::Mirror { from: old.version, to }, &bundle),
+            };
+            let names =
+                old.par_iter().map(mirror).try_reduce(|| Names::Ours, |a, b| Ok(a.max(b)))?;
             // Each of these has the whole repository in memory.
-            whole.iter().try_fold(names, |names, old| Ok(names.max(self.mirror(old, &new)?)))
+            whole.iter().try_fold(names, |names, old| Ok(names.max(mirror(old)?)))
         };
         let (edges, bundles) = rayon::join(edges, bundles);
         Ok(edges?.max(bundles?))
@@ -199,25 +239,17 @@ impl<'d> DeltaWriter<'d> {
         }
     }
 
-    /// Writes an edge whose base is read.
-    fn edge_from(
-        &self,
-        name: &DeltaName,
-        from: Version,
-        new: &Signed<()>,
-        keyids: &[KeyId],
-    ) -> Result<Names, Error> {
-        let role = name.role();
-        let Some(base) = self.bases.file(role, from)? else {
-            self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
+    /// What edges from a version start at; `None` if it is nowhere.
+    fn base(&self, role: &str, version: Version) -> Result<Option<Signed<()>>, Error> {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands_for = spent.get(&(role.to_owned(), version)).cloned();
+        drop(spent);
+        let file = match stands_for {
+            Some(file) => Some(file),
+            None => self.bases.start(role, version)?,
         };
-        let Ok(base) = Signed::take_apart(base) else {
-            // What an interrupted publish left of a file is no base; no reader has it either.
-            self.without_base.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
-        };
-        self.edge(name, Some(&base), new, keyids)
+        // What an interrupted publish left of a file is no base; no reader has it either.
+        Ok(file.and_then(|file| Signed::take_apart(file).ok()))
     }
 
     fn edge(
@@ -227,6 +259,17 @@ impl<'d> DeltaWriter<'d> {
         new: &Signed<()>,
         keyids: &[KeyId],
     ) -> Result<Names, Error> {
+        self.create(name, &self.object(name, base, new, keyids)?)
+    }
+
+    /// The bytes of an edge.
+    fn object(
+        &self,
+        name: &DeltaName,
+        base: Option<&Signed<()>>,
+        new: &Signed<()>,
+        keyids: &[KeyId],
+    ) -> Result<Vec<u8>, Error> {
         let mut object = Vec::new();
         if name.has_signatures() {
             Envelope::new(new.signatures().to_vec())
@@ -235,16 +278,17 @@ impl<'d> DeltaWriter<'d> {
         } else {
             Envelope::write_none(&mut object);
         }
-        let base = base.map(Signed::canonical);
-        object.extend_from_slice(&delta(None, Prediction::Old, base, new.canonical(), false)?);
-        self.create(name, &object)
+        let (base, new) = (base.map(Signed::canonical), new.canonical());
+        object.extend_from_slice(&match name {
+            DeltaName::Snapshot { .. } => snapshot_delta(None, base, new, false)?,
+            _ => delta(None, Prediction::Old, base, new, false)?,
+        });
+        Ok(object)
     }
 
     /// What a bundle starts from; `None` if it is nowhere.
     fn old_snapshot(&self, version: Version) -> Result<Option<OldSnapshot>, Error> {
-        let file = self.bases.file("snapshot", version)?;
-        // What an interrupted publish left of a file is no base; no reader has it either.
-        let Some(file) = file.and_then(|file| Signed::take_apart(file).ok()) else {
+        let Some(file) = self.base("snapshot", version)? else {
             self.without_base.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         };
@@ -271,8 +315,8 @@ impl<'d> DeltaWriter<'d> {
         Ok(true)
     }
 
-    /// Writes the bundle from one snapshot to the new one.
-    fn mirror(&self, old: &OldSnapshot, new: &NewSnapshot<'_>) -> Result<Names, Error> {
+    /// The bundle from one snapshot to a new one; `None` if it has to be left out.
+    fn bundle(&self, old: &OldSnapshot, new: &NewSnapshot<'_>) -> Result<Option<Vec<u8>>, Error> {
         let most_bytes = if self.has_other_bins(old) { self.most_side_bytes } else { u64::MAX };
         let side =
             |snapshot, versions| Side::new(&self.bases, &new.steps, snapshot, versions, most_bytes);
@@ -288,11 +332,11 @@ impl<'d> DeltaWriter<'d> {
             Some(Gap::Failed(error)) => return Err(error),
             Some(Gap::Missing) => {
                 self.without_base.fetch_add(1, Ordering::Relaxed);
-                return Ok(Names::Ours);
+                return Ok(None);
             }
             Some(Gap::TooLarge) => {
                 self.declined.fetch_add(1, Ordering::Relaxed);
-                return Ok(Names::Ours);
+                return Ok(None);
             }
             None => {}
         }
@@ -301,14 +345,14 @@ impl<'d> DeltaWriter<'d> {
             // does not come back byte for byte, as one of another publisher may be.
             let counter = if self.is_whole(old)? { &self.declined } else { &self.without_base };
             counter.fetch_add(1, Ordering::Relaxed);
-            return Ok(Names::Ours);
+            return Ok(None);
         };
         let bytes = step.encode(None, false)?;
         self.mirror_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         if old.version.next() == new.version {
             self.mirror_step_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
-        self.create(&DeltaName::Mirror { from: old.version, to: new.version }, &bytes)
+        Ok(Some(bytes))
     }
 
     fn create(&self, name: &DeltaName, bytes: &[u8]) -> Result<Names, Error> {
@@ -353,6 +397,8 @@ pub(crate) struct RoleStep {
 
 /// What it takes to write the edges of a role later, and the role once more if a name of theirs is taken.
 pub(crate) struct Later {
+    /// The version that it follows.
+    pub(crate) published: Option<Version>,
     /// Whether no interrupted publish had left the document.
     pub(crate) is_new: bool,
     pub(crate) keys: RoleKeys,
@@ -386,104 +432,6 @@ struct NewSnapshot<'n> {
     file: &'n Signed<()>,
     versions: Versions,
     steps: HashMap<&'n str, &'n RoleStep>,
-}
-
-/// What a bundle's two deltas start from and end in.
-pub struct Step {
-    old: Vec<u8>,
-    outline: Vec<u8>,
-    /// What `before` holds of the old side.
-    prediction: Prediction,
-    before: Vec<u8>,
-    after: Vec<u8>,
-}
-
-impl Step {
-    /// Flattens both sides, and makes sure that a mirror rebuilds exactly what is published.
-    pub(crate) fn between(
-        old: &[u8],
-        new: &[u8],
-        held: &Files<'_, '_>,
-        published: &Files<'_, '_>,
-    ) -> Result<Self, BundleError> {
-        let outline = outline(old, new)?;
-        let changes = RoleChanges::between(old, outline.clone())?;
-        let prediction = changes.prediction(held, published)?;
-        let (before, after) = rayon::join(
-            || changes.flatten_old(prediction, held),
-            || {
-                let after = changes.flatten_new(published)?;
-                let rebuilt = changes.rebuild(&after, held)?;
-                let same = |role: &str, file: &[u8]| published(role).as_deref() == Some(file);
-                let all_same = same("snapshot", &rebuilt.snapshot)
-                    && rebuilt.roles.par_iter().all(|(role, _, file)| same(role, file));
-                all_same
-                    .then_some(after)
-                    .ok_or(BundleError::Damaged("a mirror would rebuild other files"))
-            },
-        );
-        Ok(Self { old: old.to_vec(), prediction, before: before?, after: after?, outline })
-    }
-
-    /// As [`Step::between`] for files that keep the rules of a publisher. What a mirror will rebuild is not made, but follows: see
-    /// [`RoleChanges::flatten_both`].
-    fn published(
-        old: &[u8],
-        new: &[u8],
-        held: &Files<'_, '_>,
-        published: &Files<'_, '_>,
-        steps: &HashMap<&str, &RoleStep>,
-    ) -> Result<Self, BundleError> {
-        let outline = outline(old, new)?;
-        let changes = RoleChanges::between(old, outline.clone())?;
-        let is_checked = |role: &str, version| {
-            let file = steps.get(role).zip(Version::new(version));
-            let file = file.and_then(|(step, version)| step.file(version));
-            file.is_some_and(Signed::is_canonical)
-        };
-        let (prediction, before, after) = changes.flatten_both(held, published, &is_checked)?;
-        Ok(Self { old: old.to_vec(), prediction, before, after, outline })
-    }
-
-    /// The bundle, by one codec or by those that a publish uses; both its deltas have been applied once.
-    pub fn bundle(&self, codec: Option<Codec>) -> Result<Vec<u8>, Error> {
-        self.encode(codec, true)
-    }
-
-    fn encode(&self, codec: Option<Codec>, verify: bool) -> Result<Vec<u8>, Error> {
-        let first = delta(codec, Prediction::Old, Some(&self.old), &self.outline, verify)?;
-        let second = delta(codec, self.prediction, Some(&self.before), &self.after, verify)?;
-        Ok(Bundle { outline: &first, roles: &second }.to_bytes())
-    }
-
-    /// The bytes of the signatures and digests that the old side does not have.
-    pub fn fresh_hex_bytes(&self) -> u64 {
-        let (old, new) =
-            ([&*self.old, &self.before].concat(), [&*self.outline, &self.after].concat());
-        tufold_delta::fresh_hex_bytes(Some(&old), &new)
-    }
-}
-
-/// The delta by a codec; without one the columnar delta, or zstd's where the columnar codec declines. A publish does not
-/// verify: a delta that rebuilt other bytes would cost each reader one full file, and the tests of the codecs are there to
-/// find that first.
-fn delta(
-    codec: Option<Codec>,
-    kind: Prediction,
-    base: Option<&[u8]>,
-    new: &[u8],
-    verify: bool,
-) -> Result<Vec<u8>, Error> {
-    let prediction_kind = kind.number();
-    let options = EncodeOptions { prediction_kind, verify, ..EncodeOptions::default() };
-    if let Some(codec) = codec {
-        return Ok(encode(codec, base, new, &options)?);
-    }
-    let options = EncodeOptions { zstd_level: ZSTD_LEVEL, ..options };
-    match encode(Codec::Columnar, base, new, &options) {
-        Err(tufold_delta::Error::Declined { .. }) => Ok(encode(Codec::Zstd, base, new, &options)?),
-        delta => Ok(delta?),
-    }
 }
 
 /// The changes of the bins that readers can still be behind.

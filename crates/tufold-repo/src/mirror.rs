@@ -3,7 +3,7 @@
 //! As any mirror would: by the public files alone, which nothing here verifies.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ use tufold_meta::names::{
 };
 use tufold_meta::{
     Bundle, BundleError, Files, Prediction, Rebuilt, RoleChanges, Signature, Snapshot, Timestamp,
-    Version, canonical_parts,
+    Version, canonical_parts, without_stale,
 };
 use tufold_store::{Created, DirectoryStore, Store};
 
@@ -74,15 +74,19 @@ impl Mirror {
 
     /// The same folder at the snapshot that a bundle starts from, which need not be the newest.
     pub fn at_start_of(mut self, bundle: &[u8]) -> Result<Self, Error> {
-        let (header, _) = Header::parse(Bundle::parse(bundle)?.outline)?;
-        let needed = header.prediction;
-        let found = Fingerprint::of(Some(&self.snapshot.signed));
+        let outline = Bundle::parse(bundle)?.outline;
+        let needed = Header::parse(outline)?.0.prediction;
+        let kind = kind_of(outline)?;
+        let form = |snapshot: &SnapshotFile| -> Result<_, Error> {
+            Ok(Fingerprint::of(Some(&*kind.form_of(&snapshot.signed)?)))
+        };
+        let found = form(&self.snapshot)?;
         if found == needed {
             return Ok(self);
         }
         for version in snapshots(&self.store)? {
             let snapshot = SnapshotFile::read(&self.store, version)?;
-            if Fingerprint::of(Some(&snapshot.signed)) == needed {
+            if form(&snapshot)? == needed {
                 self.snapshot = snapshot;
                 return Ok(self);
             }
@@ -102,17 +106,12 @@ impl Mirror {
         limits: &Limits,
     ) -> Result<OpenBundle<'b>, Error> {
         let bundle = Bundle::parse(bundle)?;
-        let kind = |delta: &[u8]| -> Result<_, Error> {
-            Ok(Prediction::from_number(Header::parse(delta)?.0.prediction_kind))
-        };
-        let (Some(Prediction::Old), Some(of_roles)) = (kind(bundle.outline)?, kind(bundle.roles)?)
-        else {
-            return Err(BundleError::Damaged("its prediction is of another kind").into());
-        };
-        let outline = apply(Some(&self.snapshot.signed), bundle.outline, limits)?;
+        let (of_outline, of_roles) = (kind_of(bundle.outline)?, kind_of(bundle.roles)?);
+        let form = of_outline.form_of(&self.snapshot.signed)?;
+        let outline = of_outline.snapshot_of(apply(Some(&form), bundle.outline, limits)?)?;
         let changes = RoleChanges::between(&self.snapshot.signed, outline)?;
         let before = self.with_files(|held| changes.flatten_old(of_roles, held))?;
-        Ok(OpenBundle { mirror: self, bundle, changes, before, limits: *limits })
+        Ok(OpenBundle { mirror: self, bundle, form, changes, before, limits: *limits })
     }
 
     /// Lets `work` ask for the files of the roles that the snapshot lists, and for its own.
@@ -186,7 +185,13 @@ impl Mirror {
             let file = self.store.get(&name, MAX_DOCUMENT_LEN_BYTES)?;
             create(&store, &name, &file.unwrap_or_default())?;
         }
-        next.roles().try_for_each(|(role, version)| {
+        let listed = |role: &str| match brought.get(role) {
+            Some(file) => Some(Cow::Borrowed(*file)),
+            None => self.file(role).ok().flatten(),
+        };
+        let kept = without_stale(next.roles().map(|(role, _)| role), &listed)?;
+        let kept: HashSet<&str> = kept.into_iter().collect();
+        next.roles().filter(|(role, _)| kept.contains(role)).try_for_each(|(role, version)| {
             let file = match brought.get(role) {
                 Some(file) => Cow::Borrowed(*file),
                 None => Cow::Owned(read(&self.store, &versioned_file_name(role, version))?),
@@ -218,17 +223,25 @@ impl SnapshotFile {
         self.parsed.meta.get(&tufold_meta::names::meta_name(role)).map(|file| file.version)
     }
 
-    fn roles(&self) -> impl Iterator<Item = (&str, Version)> {
+    fn roles(&self) -> impl Iterator<Item = (&str, Version)> + Clone {
         let role = |name: &'_ String| name.strip_suffix(".json").map(str::len);
         let entries = self.parsed.meta.iter();
         entries.filter_map(move |(name, file)| Some((&name[..role(name)?], file.version)))
     }
 }
 
-/// A bundle that fits, with what its second delta starts from.
+/// What a delta starts from.
+fn kind_of(delta: &[u8]) -> Result<Prediction, Error> {
+    let kind = Prediction::from_number(Header::parse(delta)?.0.prediction_kind);
+    Ok(kind.ok_or(BundleError::Damaged("its prediction is of an unknown kind"))?)
+}
+
+/// A bundle that fits, with what its deltas start from.
 pub struct OpenBundle<'b> {
     mirror: &'b Mirror,
     bundle: Bundle<'b>,
+    /// What its first delta starts from.
+    form: Cow<'b, [u8]>,
     changes: RoleChanges,
     before: Vec<u8>,
     limits: Limits,
@@ -237,8 +250,7 @@ pub struct OpenBundle<'b> {
 impl OpenBundle<'_> {
     /// What each of its deltas starts from, and the delta.
     pub fn deltas(&self) -> [(&[u8], &[u8]); 2] {
-        let signed = &self.mirror.snapshot.signed;
-        [(signed, self.bundle.outline), (&self.before, self.bundle.roles)]
+        [(&self.form, self.bundle.outline), (&self.before, self.bundle.roles)]
     }
 
     /// The files that it brings.
@@ -252,8 +264,14 @@ impl Step {
     /// The step from one state of a repository to another. A bundle goes by versions: a role of the same version in both
     /// must be the same file.
     pub fn of(old: &Mirror, new: &Mirror) -> Result<Self, Error> {
+        let kept = new.with_files(|files| {
+            let roles = new.snapshot.roles().map(|(role, _)| role);
+            Ok(without_stale(roles, files)?.into_iter().collect::<HashSet<_>>())
+        })?;
         let mut same: Vec<_> = new.snapshot.roles().collect();
-        same.retain(|&(role, version)| old.snapshot.listed(role) == Some(version));
+        same.retain(|&(role, version)| {
+            kept.contains(role) && old.snapshot.listed(role) == Some(version)
+        });
         same.into_par_iter().try_for_each(|(role, version)| {
             let file = versioned_file_name(role, version);
             if read(&old.store, &file)? == read(&new.store, &file)? {

@@ -169,7 +169,7 @@ impl Pruner {
         }
         for version in wanted(self.state.snapshot.version) {
             kept.insert(("snapshot".to_owned(), version));
-            let Some(file) = self.bases().file("snapshot", version)? else { continue };
+            let Some(file) = self.bases().start("snapshot", version)? else { continue };
             let signed = Signed::<Snapshot>::parse(file).map_err(|error| {
                 Error::damaged(&versioned_file_name("snapshot", version), error)
             })?;

@@ -240,7 +240,7 @@ impl Sync<'_> {
             }
         }
         let documents = &self.visit.documents;
-        let (role, base) = (chain.role(), self.base(chain.role(), request)?);
+        let (role, base) = (chain.role(), self.base(chain, request)?);
         let keyids = self.set().keyids_of(chain).unwrap_or_default();
         let (obtained, _) = documents.obtain(&[Wanted { role, request, keyids, base }]);
         let obtained = obtained.into_iter().next().unwrap_or_else(|| unreachable!());

@@ -56,11 +56,11 @@ pub(crate) fn document(
         }
         reached = name.to() == to;
         let max_result_len_bytes = if reached { lengths.file } else { lengths.between };
-        let limits = Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes };
-        if Header::parse(rest)?.0.prediction_kind != Prediction::Old.number() {
-            return Err(Reason::Damaged);
-        }
-        signed = Some(apply(signed.as_deref(), rest, &limits)?);
+        signed = Some(if matches!(name, DeltaName::Snapshot { .. }) {
+            next_snapshot(signed.as_deref(), rest, max_result_len_bytes)?
+        } else {
+            next_role(signed.as_deref(), rest, max_result_len_bytes)?
+        });
     }
     let (signed, envelope) = signed.zip(envelope).ok_or(Reason::Damaged)?;
     let file = assemble(&signed, envelope.signatures());
@@ -77,13 +77,41 @@ pub(crate) fn walk(
     for edge in edges {
         let mut rest = edge.as_slice();
         Envelope::skip(&mut rest).map_err(|_| Reason::Damaged)?;
-        let limits = Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes };
-        if Header::parse(rest)?.0.prediction_kind != Prediction::Old.number() {
-            return Err(Reason::Damaged);
-        }
-        signed = apply(Some(&signed), rest, &limits)?;
+        signed = next_role(Some(&signed), rest, max_result_len_bytes)?;
     }
     Ok(signed)
+}
+
+fn next_role(base: Option<&[u8]>, delta: &[u8], max_len_bytes: u64) -> Result<Vec<u8>, Reason> {
+    if kind(delta)? != Prediction::Old {
+        return Err(Reason::Damaged);
+    }
+    applied(base, delta, max_len_bytes)
+}
+
+/// The canonical `signed` of a snapshot that a delta leads to, or its outline.
+pub(crate) fn next_snapshot(
+    base: Option<&[u8]>,
+    delta: &[u8],
+    max_len_bytes: u64,
+) -> Result<Vec<u8>, Reason> {
+    let kind = kind(delta)?;
+    let base = base.map(|base| kind.form_of(base)).transpose()?;
+    // A form is no longer than twice the snapshot.
+    let form = applied(base.as_deref(), delta, max_len_bytes.saturating_mul(2))?;
+    let snapshot = kind.snapshot_of(form)?;
+    if snapshot.len() as u64 > max_len_bytes { Err(Reason::TooLong) } else { Ok(snapshot) }
+}
+
+fn applied(base: Option<&[u8]>, delta: &[u8], max_len_bytes: u64) -> Result<Vec<u8>, Reason> {
+    let limits = Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes: max_len_bytes };
+    Ok(apply(base, delta, &limits)?)
+}
+
+/// What a delta starts from.
+pub(crate) fn kind(delta: &[u8]) -> Result<Prediction, Reason> {
+    let number = Header::parse(delta)?.0.prediction_kind;
+    Prediction::from_number(number).ok_or(Reason::Damaged)
 }
 
 #[cfg(test)]
@@ -147,6 +175,41 @@ mod tests {
         check(8, &[(8, 12)], Err(Reason::Damaged));
         check(9, &[(8, 12), (11, 12)], Err(Reason::OtherBase));
         check(7, &[], Err(Reason::Missing));
+    }
+
+    #[test]
+    fn bins_under_new_names_stand_in_groups() {
+        let list = |number: u64, bits: &[u32]| {
+            let bins = bits.iter().map(|&bits| tufold_meta::BitLength::new(bits).unwrap());
+            let mut names: Vec<_> = bins
+                .flat_map(|bits| bits.bins().map(move |bin| bits.role_name("bins", bin)))
+                .collect();
+            names.sort_unstable();
+            let entry = |name: &String| format!(r#""{name}.json":{{"version":3}}"#);
+            let meta = names.iter().map(entry).collect::<Vec<_>>().join(",");
+            format!(r#"{{"_type":"snapshot","meta":{{{meta}}},"version":{number}}}"#).into_bytes()
+        };
+        let (old, new) = (list(7, &[4]), list(8, &[4, 5]));
+        let kind = Prediction::of_snapshots(Some(&old), &new);
+        let form = |snapshot| kind.form_of(snapshot).unwrap().into_owned();
+        let options = EncodeOptions { prediction_kind: kind.number(), ..EncodeOptions::default() };
+        let delta = encode(Codec::Columnar, Some(&form(&old)), &form(&new), &options).unwrap();
+        let mut object = Vec::new();
+        envelope().write(&keyids(), &mut object);
+        object.extend_from_slice(&delta);
+        let of_snapshot = DeltaName::Snapshot { from: Version::new(7), to: version(8) };
+        let found = |name: &DeltaName, lengths| {
+            document(Some(&old), &[(name.clone(), object.clone())], &keyids(), lengths)
+        };
+        assert_eq!(found(&of_snapshot, LENGTHS), Ok(assemble(&new, envelope().signatures())));
+        // The form may be twice as long, and the snapshot may not.
+        let short = new.len() as u64 - 1;
+        assert_eq!(
+            found(&of_snapshot, Lengths { file: short, between: short }),
+            Err(Reason::TooLong)
+        );
+        let of_role = DeltaName::Role { role: "bins-0".into(), from: version(7), to: version(8) };
+        assert_eq!(found(&of_role, LENGTHS), Err(Reason::Damaged));
     }
 
     #[test]

@@ -17,10 +17,11 @@ use super::clients::Clients;
 fn python_passes_the_vectors_of_the_protocol() {
     let Some(clients) = Clients::find() else { return };
     let vectors = project_dir().join("crates/tufold-meta/tests/vectors");
-    let files = ["names", "envelopes", "bundles"].map(|name| vectors.join(format!("{name}.json")));
+    let files = ["names", "envelopes", "bundles", "snapshots", "regroups"]
+        .map(|name| vectors.join(format!("{name}.json")));
     let printed = clients.python("protocol.py", files, "");
     let counts: Vec<_> = printed.lines().filter_map(|line| line.split(": ").nth(1)).collect();
-    assert_eq!(counts, ["6 paths", "10 envelopes", "5 bundles"]);
+    assert_eq!(counts, ["6 paths", "10 envelopes", "6 bundles", "3 snapshots", "4 regroups"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::rotate::{Scene, request};
 /// A client with a cache of its own, and the server that it asks.
 pub(super) struct Thin {
     server: Server,
-    cache: PathBuf,
+    pub(super) cache: PathBuf,
 }
 
 /// What a visit asked for.
@@ -129,6 +129,7 @@ fn a_doubling_costs_one_object_for_each_held_bin() {
     let rebinned = rebin(&scene, "bins-succinct:256");
     let deltas = rebinned.published.deltas.expect("deltas");
     assert_eq!((deltas.bins, deltas.declined), (128, 0));
+    assert_eq!(deltas.bins_bytes, 140 * 128);
     assert_eq!(rebinned.cost.mean_delta_bytes, Some(deltas.bins_bytes.div_ceil(128)));
     for (count, held, thin) in &clients {
         let what = format!("{count} held");

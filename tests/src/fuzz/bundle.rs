@@ -8,6 +8,7 @@
 //! | `step N` | whose old files |
 //! | `held ROLE FILE` | another old file |
 //! | `outline JSON`, `flattened JSON` | what the two deltas gave; put into canonical form if it has one |
+//! | `grouped JSON` | an outline in groups, likewise |
 //! | `bundle` | the bytes of a bundle follow, to the end |
 
 use std::borrow::Cow;
@@ -59,6 +60,18 @@ pub fn bundle(data: &[u8]) {
                 held.insert(role, file_text(&file).into_owned());
             }
             b"outline" => outline = canonical(json),
+            b"grouped" => {
+                let form = canonical(json);
+                let Ok(snapshot) = Prediction::Grouped.snapshot_of(form.clone()) else { return };
+                // An empty group is not written.
+                let again = Prediction::Grouped.form_of(&snapshot).expect("a snapshot");
+                assert!(again.len() <= form.len() && canonical(&snapshot) == snapshot);
+                assert_eq!(
+                    Prediction::Grouped.snapshot_of(again.into_owned()),
+                    Ok(snapshot.clone())
+                );
+                outline = snapshot;
+            }
             b"flattened" => flattened = canonical(json),
             b"bundle" => return whole_bundle(rest, &held),
             _ => {}
@@ -79,7 +92,11 @@ fn whole_bundle(bytes: &[u8], held: &Repo) {
     let Ok(bundle) = Bundle::parse(bytes) else { return };
     assert_eq!(Bundle::parse(&bundle.to_bytes()), Ok(bundle));
     let Some(old) = signed(held) else { return };
-    let Ok(outline) = apply(Some(&old), bundle.outline, &LIMITS) else { return };
+    let Ok((header, _)) = Header::parse(bundle.outline) else { return };
+    let Some(kind) = Prediction::from_number(header.prediction_kind) else { return };
+    let Ok(form) = kind.form_of(&old) else { return };
+    let Ok(form) = apply(Some(&form), bundle.outline, &LIMITS) else { return };
+    let Ok(outline) = kind.snapshot_of(form) else { return };
     let Some(changes) = changes(held, outline) else { return };
     let Ok((header, _)) = Header::parse(bundle.roles) else { return };
     let Some(kind) = Prediction::from_number(header.prediction_kind) else { return };
@@ -95,7 +112,12 @@ fn changes(held: &Repo, outline: Vec<u8>) -> Option<RoleChanges> {
 fn rebuild(changes: &RoleChanges, flattened: &[u8], held: &Repo) {
     let Ok(rebuilt) = changes.rebuild(flattened, &files(held)) else { return };
     let names: Vec<_> = rebuilt.roles.iter().map(|(role, ..)| role.as_str()).collect();
-    assert_eq!(names, changes.new_roles().collect::<Vec<_>>());
+    // All changed roles but stale ones.
+    let changed: Vec<_> = changes.new_roles().collect();
+    assert!(
+        names.iter().all(|role| changed.contains(role))
+            && names.is_sorted_by_key(|role| format!("{role}.json"))
+    );
 
     let mut after = held.clone();
     let mut len_bytes = 0;

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::bins::bin_name_parts;
 use crate::{BitLength, DelegatedRoles, Delegations, Digest, Selector};
 
 /// More roles than this one above the other, each the only one delegated to, are not followed.
 const MAX_CHAIN: usize = 4;
 
 /// The roles from `targets` down to the one that delegates to the bins, and the bins.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Chain {
     /// `targets`, and `bins` in the form of PEP 458.
     pub(super) roles: Vec<String>,
@@ -81,6 +82,31 @@ impl Chain {
                 let bits = succinct.bit_length;
                 let prefix = &succinct.name_prefix;
                 roles.filter(|role| bits.parse_role_name(prefix, role).is_some()).collect()
+            }
+        }
+    }
+
+    /// Which of `roles` are stale: called as bins are, and neither bins nor above them. A snapshot has to go on listing them
+    /// (TUF 5.5.5), and no reader asks for them.
+    pub(super) fn stale_among<'r>(&self, roles: impl Iterator<Item = &'r str>) -> HashSet<&'r str> {
+        let Some(prefix) = self.prefix() else { return HashSet::new() };
+        let is_called_so = |role: &&str| {
+            *role == prefix || bin_name_parts(role).is_some_and(|(before, _)| before == prefix)
+        };
+        let mut stale: HashSet<_> = roles.filter(is_called_so).collect();
+        let bins = self.bins_among(stale.iter().copied());
+        stale.retain(|role| !bins.contains(role) && !self.roles.iter().any(|above| above == role));
+        stale
+    }
+
+    /// What the names of all bins begin with.
+    fn prefix(&self) -> Option<&str> {
+        match self.bins.as_ref()? {
+            DelegatedRoles::Succinct(succinct) => Some(&succinct.name_prefix),
+            DelegatedRoles::List(list) => {
+                let prefix = |name| bin_name_parts(name).map(|(prefix, _)| prefix);
+                let first = prefix(&list.first()?.name)?;
+                list.iter().all(|role| prefix(&role.name) == Some(first)).then_some(first)
             }
         }
     }

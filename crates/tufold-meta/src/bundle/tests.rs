@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{BitLength, Digest, outline};
+use crate::{BitLength, Digest};
 
 type Repo = BTreeMap<String, Vec<u8>>;
 
@@ -190,8 +190,9 @@ fn files<'r>(repo: &'r Repo) -> impl Fn(&str) -> Option<Cow<'r, [u8]>> + 'r {
 }
 
 fn changes(old: &Repo, new: &Repo) -> RoleChanges {
-    let (old, new) = (signed_of(&old["snapshot"]), signed_of(&new["snapshot"]));
-    RoleChanges::between(&old, outline(&old, &new).unwrap()).unwrap()
+    let (before, after) = (signed_of(&old["snapshot"]), signed_of(&new["snapshot"]));
+    let published = RoleChanges::to_published(&before, &after, &files(new)).unwrap();
+    RoleChanges::between(&before, published.outline().to_vec()).unwrap()
 }
 
 /// The step as a publisher and a reader take it; returns what the second delta goes between.
@@ -244,6 +245,52 @@ fn targets_of_all_bins_stand_sorted_in_one_map() {
     let bin = &value["roles"]["bins-0.json"];
     assert_eq!(keys(&bin["signed"]), ["_type", "expires", "spec_version"]);
     assert_eq!(keys(&value["snapshot"]), ["signatures"]);
+}
+
+/// What a bundle brings of a step in which bins became stale that had changed before, to a reader that holds no stale file.
+fn check_stale(steps: [Form; 3], hashes: bool, brought: usize) {
+    let says = |form, paths: &[&str]| Says { hashes, ..says(form, paths) };
+    let old = says(steps[0], &["a", "b", "c", "d"]).files(None);
+    let between = says(steps[1], &["a", "b", "c", "d", "e", "foo.txt"]).files(Some(&old));
+    let new = says(steps[2], &["a", "b", "c", "d", "foo.txt"]).files(Some(&between));
+    let is_stale_in = |says: Says, role: &str| {
+        role != "snapshot" && !says.roles().iter().any(|delegated| delegated == role)
+    };
+    let mut held = old.clone();
+    held.retain(|role, _| !is_stale_in(says(steps[0], &[]), role));
+    let changes = changes(&old, &new);
+    let base = changes.flatten_old(Prediction::AllBins, &files(&held)).unwrap();
+    let flattened = changes.flatten_new(&files(&new)).unwrap();
+    let to_published = RoleChanges::to_published(
+        &signed_of(&old["snapshot"]),
+        &signed_of(&new["snapshot"]),
+        &files(&new),
+    );
+    let both =
+        to_published.unwrap().flatten_both(&files(&held), &files(&new), &|_, _| false).unwrap();
+    assert!(both == (Prediction::AllBins, base, flattened.clone()));
+    let rebuilt = changes.rebuild(&flattened, &files(&held)).unwrap();
+    assert_eq!(text(&rebuilt.snapshot), text(&new["snapshot"]));
+    assert_eq!(rebuilt.roles.len(), brought);
+    for (role, _, file) in &rebuilt.roles {
+        assert!(new[role] == *file && !is_stale_in(says(steps[2], &[]), role), "{role}");
+    }
+    let listed = new.keys().map(String::as_str).filter(|role| *role != "snapshot");
+    let kept = without_stale(listed, &files(&new)).unwrap();
+    assert_eq!(kept, says(steps[2], &[]).roles());
+}
+
+#[test]
+fn stale_bins_do_not_travel() {
+    use Form::{Prefixes, Succinct};
+    for hashes in [false, true] {
+        check_stale([Succinct(4), Succinct(4), Succinct(5)], hashes, 33);
+        check_stale([Prefixes(4), Prefixes(4), Prefixes(5)], hashes, 33);
+        check_stale([Succinct(4), Succinct(5), Succinct(1)], hashes, 3);
+        // The role that delegates to the bins has become stale as well.
+        check_stale([Prefixes(2), Prefixes(2), Succinct(5)], hashes, 33);
+        check_stale([Prefixes(1), Succinct(5), Prefixes(5)], hashes, 34);
+    }
 }
 
 #[test]

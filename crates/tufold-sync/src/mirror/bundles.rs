@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use tufold_delta::{Edge, Header, Limits, apply};
+use tufold_delta::{Edge, Limits, apply};
 use tufold_meta::names::{
     DeltaName, METADATA_FOLDER, parse_versioned_file_name, versioned_file_name,
 };
 use tufold_meta::{
-    Bundle, BundleError, Prediction, Request, RoleChanges, Tally, Version, canonical_parts,
-    listed_versions,
+    Bundle, BundleError, Request, RoleChain, RoleChanges, Tally, Version, canonical_parts,
+    listed_versions, without_stale,
 };
 use tufold_store::{DirectoryStore, Store};
 
@@ -19,7 +19,8 @@ use crate::deltas::Reason;
 use crate::mirror::Sync;
 use crate::obtain::{Obtained, Origin};
 use crate::parallel::in_parallel;
-use crate::rebuild::Base;
+use crate::rebin::Bins;
+use crate::rebuild::{Base, kind, next_snapshot};
 
 /// A document of the mirror's own.
 const HELD_MAX_LEN_BYTES: u64 = 1 << 30;
@@ -61,12 +62,8 @@ impl Sync<'_> {
         let lengths = self.lengths()?;
         let Some((held, state)) = self.newest_before(to, &lengths)? else { return Ok(()) };
         self.shown = Shown { versions: state.versions.clone() };
-        let is_there = |(role, version): (&String, &Version)| {
-            lengths.contains_key(&versioned_file_name(role, *version))
-        };
-        let is_whole = state.versions.iter().all(is_there);
         let has_new = lengths.contains_key(&versioned_file_name("snapshot", to));
-        if !is_whole || has_new {
+        if has_new || !state.is_whole() {
             // Files were lost, or an interrupted sync came to its end but for the timestamp.
             return Ok(());
         }
@@ -138,11 +135,14 @@ impl Sync<'_> {
     }
 
     /// An older version of a role, which a delta can start from.
-    pub(super) fn base(&self, role: &str, request: &Request) -> Result<Option<Base>, Error> {
+    pub(super) fn base(&self, chain: &RoleChain, request: &Request) -> Result<Option<Base>, Error> {
         let documents = &self.visit.documents;
+        let role = chain.role();
         let version = self.shown.versions.get(role).copied();
-        let older =
-            version.filter(|version| request.version.is_some_and(|wanted| *version < wanted));
+        let is_older = |version: &Version| request.version.is_some_and(|wanted| *version < wanted);
+        let bins = Bins::of(self.set(), chain);
+        let is_of_today = |version: &Version| bins.as_ref().is_none_or(|b| b.is_of_today(*version));
+        let older = version.filter(is_older).filter(is_of_today);
         let Some(version) = older.filter(|_| documents.meter.deltas.asks()) else {
             return Ok(None);
         };
@@ -186,16 +186,7 @@ impl State<'_> {
     fn step(&mut self, bundle: &[u8], caps: Caps) -> Result<(), Reason> {
         let (signed, _) = canonical_parts(&self.snapshot).map_err(|_| Reason::Damaged)?;
         let bundle = Bundle::parse(bundle)?;
-        let kind = |delta: &[u8]| -> Result<_, Reason> {
-            let number = Header::parse(delta)?.0.prediction_kind;
-            Prediction::from_number(number).ok_or(Reason::Damaged)
-        };
-        if kind(bundle.outline)? != Prediction::Old {
-            return Err(Reason::Damaged);
-        }
-        let limits =
-            |max_result_len_bytes| Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes };
-        let outline = apply(Some(&signed), bundle.outline, &limits(caps.snapshot_len_bytes))?;
+        let outline = next_snapshot(Some(&signed), bundle.outline, caps.snapshot_len_bytes)?;
         let changes = RoleChanges::between(&signed, outline)?;
         let held_len_bytes: u64 = changes.new_roles().map(|role| self.len_bytes(role)).sum();
         if held_len_bytes > caps.roles_len_bytes {
@@ -203,7 +194,9 @@ impl State<'_> {
         }
         let held = |role: &str| self.held(role);
         let before = changes.flatten_old(kind(bundle.roles)?, &held)?;
-        let after = apply(Some(&before), bundle.roles, &limits(caps.roles_len_bytes))?;
+        let limits =
+            Limits { max_delta_len_bytes: u64::MAX, max_result_len_bytes: caps.roles_len_bytes };
+        let after = apply(Some(&before), bundle.roles, &limits)?;
         drop(before);
         let rebuilt = changes.rebuild(&after, &held)?;
         let (signed, _) = canonical_parts(&rebuilt.snapshot).map_err(|_| Reason::Damaged)?;
@@ -213,6 +206,18 @@ impl State<'_> {
         }
         self.snapshot = rebuilt.snapshot;
         Ok(())
+    }
+
+    /// Whether the mirror has each file that a bundle can start from. What is stale it never fetched, unless it was there before.
+    fn is_whole(&self) -> bool {
+        let is_there = |role: &str| {
+            let listed = self.versions.get(role);
+            listed.is_some_and(|&v| self.lengths.contains_key(&versioned_file_name(role, v)))
+        };
+        let roles = self.versions.keys().map(String::as_str);
+        roles.clone().all(is_there)
+            || without_stale(roles, &|role| self.held(role))
+                .is_ok_and(|kept| kept.into_iter().all(is_there))
     }
 
     fn held(&self, role: &str) -> Option<Cow<'_, [u8]>> {

@@ -11,6 +11,7 @@ use tufold_store::Store;
 
 use crate::Error;
 use crate::mirror::Sync;
+use crate::rebin::Bins;
 
 /// A document of the mirror's own.
 const HELD_MAX_LEN_BYTES: u64 = 1 << 30;
@@ -25,8 +26,11 @@ impl Sync<'_> {
     ) -> Result<(), Error> {
         let keyids = self.set().keyids_of(chain).unwrap_or_default();
         let role = chain.role();
+        let bins = Bins::of(self.set(), chain);
         self.edges(role, to, file, keyids, |from| {
-            from.map(|from| DeltaName::Role { role: role.to_owned(), from, to })
+            let is_of_today = |from: &Version| bins.as_ref().is_none_or(|b| b.is_of_today(*from));
+            let from = from.filter(is_of_today)?;
+            Some(DeltaName::Role { role: role.to_owned(), from, to })
         })
     }
 
@@ -71,12 +75,18 @@ impl Sync<'_> {
             } else {
                 Envelope::write_none(&mut bytes);
             }
+            let kind = match name {
+                DeltaName::Snapshot { .. } => Prediction::of_snapshots(base.as_deref(), &signed),
+                _ => Prediction::Old,
+            };
+            let form = base.as_deref().map(|base| kind.form_of(base)).transpose();
+            let (Ok(base), Ok(new)) = (form, kind.form_of(&signed)) else { continue };
             let options = EncodeOptions {
-                prediction_kind: Prediction::Old.number(),
+                prediction_kind: kind.number(),
                 verify: false,
                 ..EncodeOptions::default()
             };
-            let delta = encode(Codec::Columnar, base.as_deref(), &signed, &options);
+            let delta = encode(Codec::Columnar, base.as_deref(), &new, &options);
             let Ok(delta) = delta else { continue };
             bytes.extend_from_slice(&delta);
             self.public.create(&path, &bytes)?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
-use tufold_delta::{Column, Content, Entries, Limits, Sections, columns};
-use tufold_meta::canonical_parts;
+use tufold_delta::{Column, Content, Entries, Header, Limits, Sections, columns};
+use tufold_meta::{Prediction, canonical_parts};
 use tufold_repo::Mirror;
 
 use super::form::Form;
@@ -133,7 +133,11 @@ fn inspect(args: &Args, file: &[u8]) -> anyhow::Result<Inspection> {
             (inspection.signatures, inspection.signature_bytes) = (signatures, signature_bytes);
             let base = base.map(file_of).transpose()?;
             let base = base.as_deref().map(canonical_parts).transpose()?;
-            inspection.deltas = whole(delta, base.as_ref().map(|(signed, _)| &**signed))?;
+            let number = Header::parse(delta)?.0.prediction_kind;
+            let kind = Prediction::from_number(number)
+                .with_context(|| format!("its prediction is of an unknown kind, {number}"))?;
+            let form = base.as_ref().map(|(signed, _)| kind.form_of(signed)).transpose()?;
+            inspection.deltas = whole(delta, form.as_deref())?;
         }
         Form::Bins(bins) => {
             ensure!(base.is_none(), "it says all without a base");
