@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use tufold_delta::{Edge, Ladder, Limits, apply};
 use tufold_meta::names::{DeltaName, versioned_file_name};
 use tufold_meta::{
-    Bundle, Envelope, Prediction, RoleChanges, Snapshot, Version, assemble, canonical_parts,
+    BitLength, Bundle, Envelope, Prediction, RoleChanges, Snapshot, Version, assemble,
+    canonical_parts,
 };
 use tufold_repo::Input;
+use tufold_repo::check::Strictness;
 use tufold_repo::settings::RoleKind;
 use tufold_store::{DirectoryStore, Store};
 use tufold_tests::{TestRepo, after, changes, list, put, remove};
@@ -192,4 +194,37 @@ fn the_timestamp_advertises_the_ladder_and_nothing_else_changes() {
     assert_eq!(advertised(), None);
     let published = repo.publish(changes([put("d", "d")]), &[], after("4h"));
     assert_eq!(published.deltas, None);
+}
+
+/// What an interrupted publish may leave when its documents are lost and a delta is not.
+#[test]
+fn a_role_whose_edge_has_a_foreign_name_takes_the_next_version() {
+    for layout in ["bins-succinct:4 versions", "bins-prefixes:4 hashes"] {
+        let ladder = "pow2:8".parse().unwrap();
+        let repo = TestRepo::planned(layout).ladder(Some(ladder));
+        let paths: Vec<String> = (0..40).map(|n| format!("packages/{n}.tar.gz")).collect();
+        repo.try_init(list(paths.iter().map(String::as_str))).unwrap();
+        let bin = BitLength::new(2).unwrap();
+        let role = bin.role_name("bins", bin.bin(&paths[0]));
+        let name = format!("deltas/roles/{role}/1-2");
+        let store = DirectoryStore::open(repo.path().join("public")).unwrap();
+        store.create(&name, b"left").unwrap();
+
+        let published =
+            repo.publish(changes(paths.iter().map(|p| put(p, "new"))), &[], after("1h"));
+        assert_eq!(
+            published.summary.snapshot_version,
+            Some(3),
+            "the second one lists what is not used"
+        );
+        assert!(repo.check(after("1h"), Strictness::Usual).is_sound(), "{layout}");
+        let archive = public_files(&repo);
+        // The number that was spent stands for the version before it.
+        check_document(&archive, &format!("deltas/roles/{role}/2-3"), &role, 1, 3);
+        for other in bin.bins().map(|other| bin.role_name("bins", other)).filter(|r| *r != role) {
+            check_document(&archive, &format!("deltas/roles/{other}/1-2"), &other, 1, 2);
+        }
+        assert!(archive.contains_key("deltas/snapshot/2-3"), "{layout}");
+        check_bundle(&archive, "deltas/mirror/2-3", 1, 3);
+    }
 }
