@@ -4,6 +4,7 @@
 //! alike (`predict.rs`). All of it adds up, so a mean of counts is priced as the mean of prices.
 
 use serde::{Deserialize, Serialize};
+use tufold_sync::Way;
 
 use crate::math::choice_bytes;
 
@@ -270,6 +271,28 @@ pub(crate) struct Reads {
     pub(crate) round_trips: f64,
     /// With deltas.
     pub(crate) delta: DeltaReads,
+}
+
+impl DeltaReads {
+    /// The role that delegates to other bins now: by a way whose last edge crosses the change, or whole. `delegated` is what crosses
+    /// in `bins`; without it the top-level role delegates.
+    pub(crate) fn take_delegator(&mut self, way: &Way, delegated: Option<Crossing>) {
+        let edges = match way {
+            Way::Path(path) => Some(path.len() as f64),
+            Way::Full | Way::FromNothing => None,
+        };
+        match (edges, delegated) {
+            (Some(edges), Some(crossing)) => {
+                self.bins.count = edges - 1.0;
+                self.regrouped.bins = crossing;
+            }
+            (Some(edges), None) => self.regrouped.top = edges,
+            (None, Some(_)) => self.bins_whole = 1.0,
+            (None, None) => self.top_whole = 1.0,
+        }
+        self.requests += edges.unwrap_or(1.0);
+        self.round_trips += 1.0;
+    }
 }
 
 /// A publish.

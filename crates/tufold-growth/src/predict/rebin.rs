@@ -365,39 +365,17 @@ impl Predictor<'_> {
         from: u64,
         delta: &mut DeltaReads,
     ) -> Result<(), Error> {
-        let way = |from: u64, bytes: u64, to: u64| match role_way(
-            self.ladder,
-            from,
-            bytes,
-            to,
-            PARALLEL_DELTAS,
-        ) {
-            Way::Path(path) => Some(path.len() as f64),
-            Way::Full | Way::FromNothing => None,
-        };
         let bits = change.from.bits();
-        let edges = if change.to.form == Form::BinsPrefixes {
+        let is_prefixes = change.to.form == Form::BinsPrefixes;
+        let (held, bytes, to) = if is_prefixes {
             let held = self.bins_version(change.from, from);
             let bytes = sizes::prefixes_targets(bits, held)?.1 - sizes::envelope()?;
-            let edges = way(held, bytes, self.bins_version(change.from, change.end) + 1);
-            match edges {
-                Some(edges) => {
-                    delta.bins.count = edges - 1.0;
-                    delta.regrouped.bins = change.delegated();
-                }
-                None => delta.bins_whole = 1.0,
-            }
-            edges
+            (held, bytes, self.bins_version(change.from, change.end) + 1)
         } else {
-            let edges = way(1, sizes::succinct_targets(bits)? - sizes::envelope()?, 2);
-            match edges {
-                Some(edges) => delta.regrouped.top = edges,
-                None => delta.top_whole = 1.0,
-            }
-            edges
+            (1, sizes::succinct_targets(bits)? - sizes::envelope()?, 2)
         };
-        delta.requests += edges.unwrap_or(1.0);
-        delta.round_trips += 1.0;
+        let way = role_way(self.ladder, held, bytes, to, PARALLEL_DELTAS);
+        delta.take_delegator(&way, is_prefixes.then(|| change.delegated()));
         Ok(())
     }
 

@@ -129,34 +129,14 @@ fn tally(ledger: &Ledger, held: &Held) -> HeldSnapshot {
 
 /// The role that delegates to other bins now, by its edges.
 fn delegator_after(ledger: &Ledger, rebinned: &Rebinned, held: &Held, delta: &mut DeltaReads) {
-    let at_once = unlimited().max_parallel_deltas;
-    let way =
-        |from: u64, bytes: u64, to: u64| match role_way(ledger.ladder, from, bytes, to, at_once) {
-            Way::Path(path) => Some(path.len() as f64),
-            Way::Full | Way::FromNothing => None,
-        };
-    let edges = if ledger.is_prefixes() {
-        let bytes = ledger.bins_signed_bytes(held.bins);
-        let edges = way(held.bins, bytes, ledger.bins_version + 1);
-        match edges {
-            Some(edges) => {
-                delta.bins.count = edges - 1.0;
-                delta.regrouped.bins = rebinned.delegated();
-            }
-            None => delta.bins_whole = 1.0,
-        }
-        edges
+    let is_prefixes = ledger.is_prefixes();
+    let (from, bytes, to) = if is_prefixes {
+        (held.bins, ledger.bins_signed_bytes(held.bins), ledger.bins_version + 1)
     } else {
-        let bytes = ledger.top_signed_bytes(held.top);
-        let edges = way(held.top, bytes, ledger.top_after());
-        match edges {
-            Some(edges) => delta.regrouped.top = edges,
-            None => delta.top_whole = 1.0,
-        }
-        edges
+        (held.top, ledger.top_signed_bytes(held.top), ledger.top_after())
     };
-    delta.requests += edges.unwrap_or(1.0);
-    delta.round_trips += 1.0;
+    let way = role_way(ledger.ladder, from, bytes, to, unlimited().max_parallel_deltas);
+    delta.take_delegator(&way, is_prefixes.then(|| rebinned.delegated()));
 }
 
 /// New bins out of held ones, as far as those are held; the others whole.
