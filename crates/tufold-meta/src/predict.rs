@@ -86,6 +86,8 @@ pub struct Tally {
     pub versions: u64,
     /// Whether any entry lists hashes, which change with each version.
     pub has_hashes: bool,
+    /// How many names do not follow from the one before, as the numbers of bins do.
+    pub names: u64,
 }
 
 impl Tally {
@@ -93,14 +95,37 @@ impl Tally {
     /// [`canonical_parts`](crate::canonical_parts) gave.
     pub fn of(snapshot: &[u8]) -> Option<Self> {
         let mut tally = Self::default();
+        let mut before: &[u8] = b"";
         for entry in CanonicalObject::checked_before(snapshot)?.object("meta")?.entries() {
             let file = CanonicalObject::of(entry)?;
+            let name = entry.raw_key.strip_suffix(b".json").unwrap_or(entry.raw_key);
+            tally.names += u64::from(!is_next_number(before, name));
+            before = name;
             tally.files += 1;
             tally.versions = tally.versions.saturating_add(file.number("version")?);
             tally.has_hashes |= file.get("hashes").is_some();
         }
         Some(tally)
     }
+}
+
+/// Whether a name is the one before with its hex number one up.
+fn is_next_number(before: &[u8], name: &[u8]) -> bool {
+    let carried = before.iter().rev().take_while(|digit| **digit == b'f').count();
+    let Some(((digit, stem), (next, next_stem))) = before
+        .len()
+        .checked_sub(carried)
+        .filter(|_| before.len() == name.len())
+        .and_then(|end| before[..end].split_last().zip(name[..end].split_last()))
+    else {
+        return false;
+    };
+    let is_up = match digit {
+        b'9' => *next == b'a',
+        b'0'..=b'8' | b'a'..=b'e' => *next == digit + 1,
+        _ => false,
+    };
+    is_up && stem == next_stem && name[name.len() - carried..].iter().all(|zero| *zero == b'0')
 }
 
 /// The roles that a canonical snapshot lists, with their versions; `None` if it is no snapshot. The
@@ -326,11 +351,20 @@ mod tests {
     #[test]
     fn counts_what_is_listed() {
         let meta = r#""a.json":{"version":7},"b.json":{"hashes":{},"version":3}"#;
-        let tally = Tally { files: 2, versions: 10, has_hashes: true };
+        let tally = Tally { files: 2, versions: 10, has_hashes: true, names: 1 };
         assert_eq!(Tally::of(&snapshot(meta)), Some(tally));
         assert_eq!(Tally::of(&snapshot("")), Some(Tally::default()));
         for bytes in ["", "{}", r#"{"meta":{"a.json":{}}}"#, r#"{"meta":{"a.json":1}}"#] {
             assert_eq!(Tally::of(bytes.as_bytes()), None, "{bytes}");
+        }
+        for (names, expected) in [
+            (&["bins-08", "bins-09", "bins-0a", "bins-0f", "bins-10", "targets"][..], 3),
+            (&["bins-7", "bins-8", "bins-9", "bins-a"], 1),
+            (&["a", "b", "f", "ff", "g0"], 4),
+        ] {
+            let entries = names.iter().map(|name| format!(r#""{name}.json":{{"version":1}}"#));
+            let meta = entries.collect::<Vec<_>>().join(",");
+            assert_eq!(Tally::of(&snapshot(&meta)).unwrap().names, expected, "{names:?}");
         }
         let versions = listed_versions(&snapshot(meta)).unwrap();
         assert_eq!(

@@ -41,6 +41,8 @@ const EDGE_BYTES: u64 = 100;
 const TARGET_BYTES: u64 = 70;
 /// A new digest in a snapshot, and a length.
 const DIGEST_BYTES: u64 = 34;
+/// A name among its sorted neighbours, where numbers do not tell it.
+const NAME_BYTES: u64 = 8;
 /// A role in a bundle: its signature and its expiry.
 const BUNDLED_ROLE_BYTES: u64 = 70;
 /// What compression leaves of a targets role, in hundredths (zstd -19: 45, of which some servers
@@ -99,10 +101,11 @@ impl HeldSnapshot {
 
     /// What the delta from nothing takes.
     fn whole_bytes(self) -> u64 {
-        let Tally { files, versions, has_hashes } = self.tally;
+        let Tally { files, versions, has_hashes, names } = self.tally;
         let mean = float(versions) / float(files.max(1));
         let index = float(files) * poisson_entropy_bits(mean) / 8.0;
-        EDGE_BYTES + whole(index) + if has_hashes { DIGEST_BYTES * files } else { 0 }
+        let digests = if has_hashes { DIGEST_BYTES * files } else { 0 };
+        EDGE_BYTES + whole(index) + digests + NAME_BYTES * names
     }
 }
 
@@ -230,7 +233,8 @@ mod tests {
     /// 16,384 bins at that snapshot, of which so many changed at each publish.
     fn held(churn: u64, has_hashes: bool) -> HeldSnapshot {
         let versions = 16_384 + churn * (FROM - 1);
-        HeldSnapshot { version: FROM, tally: Tally { files: 16_384, versions, has_hashes } }
+        let tally = Tally { files: 16_384, versions, has_hashes, names: 2 };
+        HeldSnapshot { version: FROM, tally }
     }
 
     fn check_snapshot(churn: u64, gap: u64, edges: Option<usize>) {
@@ -264,13 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn names_that_no_number_tells_make_a_snapshot_dear_from_nothing() {
+        let tally = Tally { files: 6_000, versions: 6_000 * 2, has_hashes: false, names: 2 };
+        let way = |names| {
+            let held = HeldSnapshot { version: 24, tally: Tally { names, ..tally } };
+            snapshot_way(LADDER, Some(held), 31, AT_ONCE)
+        };
+        assert_eq!(way(2), Way::FromNothing);
+        assert!(matches!(way(6_000), Way::Path(path) if path.len() == 3));
+    }
+
+    #[test]
     fn estimates_are_near_the_measured_lengths() {
         // benches/record: 25 files a minute on 16,384 bins, one edge; and the delta from nothing.
         for (versions, measured) in [(1, 125_u64), (2, 154), (64, 1_060), (128, 1_660)] {
             let found = held(25, false).edge_bytes(versions);
             assert!(found.abs_diff(measured) * 4 < measured, "{versions}: {found}, not {measured}");
         }
-        let tally = Tally { files: 16_384, versions: 16_384 * 300, has_hashes: false };
+        let versions = 16_384 * 300;
+        let tally = Tally { files: 16_384, versions, has_hashes: false, names: 2 };
         let found = HeldSnapshot { version: 10_000, tally }.whole_bytes();
         assert!(found.abs_diff(13_142) < 500, "{found}");
         let hashed = HeldSnapshot { version: 10_000, tally: Tally { has_hashes: true, ..tally } };
