@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use tufold_growth::{Growth, Survey};
+use tufold_growth::{ClientCost, Growth, Survey, Transfer};
 
 use super::mark;
 
@@ -57,6 +57,14 @@ fn maybe(number: Option<impl std::fmt::Display>) -> String {
     number.map_or(String::new(), |number| number.to_string())
 }
 
+/// Who visits, and what that costs without deltas and with them.
+fn visit(client: &ClientCost) -> String {
+    let delta = |of: fn(Transfer) -> f64| maybe(client.delta.map(of));
+    let (plain, gzip) = (client.plain, client.gzip.bytes);
+    let (bytes, requests) = (delta(|delta| delta.bytes), delta(|delta| delta.requests));
+    format!("{},{},{},{gzip},{bytes},{requests}", client.client, plain.bytes, plain.requests)
+}
+
 fn clients(growth: &Growth) -> Table {
     let mut table = Table::new(
         "layout,bins,targets,provenance,client,plain_bytes,plain_requests,gzip_bytes,delta_bytes,delta_requests,overhead_percent",
@@ -68,12 +76,7 @@ fn clients(growth: &Growth) -> Table {
                 &maybe(row.bins),
                 &row.targets,
                 &mark(row.provenance),
-                &c.client,
-                &c.plain.bytes,
-                &c.plain.requests,
-                &c.gzip.bytes,
-                &maybe(c.delta.map(|d| d.bytes)),
-                &maybe(c.delta.map(|d| d.requests)),
+                &visit(c),
                 &c.overhead_percent,
             ]);
         }
@@ -133,19 +136,7 @@ fn rebins(growth: &Growth) -> Table {
             &maybe(publisher.cpu_ms),
         ]);
         for c in &row.costs.clients {
-            table.row(&[
-                &row.targets,
-                &rebin.from_bins,
-                &to,
-                &how,
-                &c.client,
-                &c.plain.bytes,
-                &c.plain.requests,
-                &c.gzip.bytes,
-                &maybe(c.delta.map(|d| d.bytes)),
-                &maybe(c.delta.map(|d| d.requests)),
-                &"",
-            ]);
+            table.row(&[&row.targets, &rebin.from_bins, &to, &how, &visit(c), &""]);
         }
     }
     table
