@@ -119,6 +119,9 @@ pub(crate) struct TopSteps {
     pub(crate) touched: f64,
     /// Bytes that tell which projects those are, and where in their lists paths come and go.
     pub(crate) places: f64,
+    /// The logarithm of the bytes of new names: the first of them takes more than the next, since it brings what all say alike.
+    #[serde(default)]
+    pub(crate) novelty: f64,
 }
 
 /// Bundles for mirrors.
@@ -148,9 +151,9 @@ pub(crate) struct Crossing {
     pub(crate) renamed: f64,
     /// Digests that they bring.
     pub(crate) digests: f64,
-    /// Targets in old bins that changed on the way and stay listed: a bundle tells all of them again, since their home is
-    /// elsewhere now.
-    pub(crate) strays: f64,
+    /// Bytes that tell which versions of old bins rose on the way that stay listed.
+    #[serde(default)]
+    pub(crate) entropy: f64,
 }
 
 /// What makes a reader's bins of those that it holds, and leads over the change elsewhere.
@@ -195,6 +198,9 @@ pub(crate) struct Listing {
     /// Roles that are no longer delegated and stay in the snapshot.
     #[serde(default)]
     pub(crate) stale: Stale,
+    /// What zstd makes of the whole snapshot, where a history tells it; 0 where rates do.
+    #[serde(default)]
+    pub(crate) zstd_bytes: f64,
 }
 
 /// See [`Listing::stale`]: the same numbers of these alone.
@@ -347,11 +353,11 @@ adds_up! {
     Documents { count, empty, digits, entry_bytes, spread }
     Steps { count, added, added_bytes, changed, removed, places, neighbours, alone }
     SnapshotSteps { count, signed, entropy, digests, names, name_bytes }
-    TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, places }
+    TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, places, novelty }
     Bundles { count, outline, roles, top }
-    Crossing { count, signed, kept, renamed, digests, strays }
+    Crossing { count, signed, kept, renamed, digests, entropy }
     Regrouped { objects, object_bytes, snapshot, bundles, top, bins }
-    Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits, history_bytes, stale }
+    Listing { own_digits, roles, name_bytes, digits, length_digits, entropy, top, bins_digits, history_bytes, stale, zstd_bytes }
     Stale { roles, name_bytes, digits, length_digits, entropy }
     Top { count, digits, projects, delegation_bytes, flat }
     DeltaReads {
@@ -422,7 +428,7 @@ impl SnapshotSteps {
 impl Crossing {
     /// What the rates of such deltas are rates of; signatures of their own are not.
     pub(crate) fn features(&self) -> Vec<f64> {
-        vec![self.count, self.kept, self.renamed, self.digests, self.strays]
+        vec![self.count, self.kept, self.renamed, self.digests, self.entropy]
     }
 }
 
@@ -431,7 +437,11 @@ impl TopSteps {
     pub(crate) fn placed(self, projects: f64, listed: f64) -> Self {
         let places = choice_bytes(projects, self.touched)
             + choice_bytes(listed.max(1.0), (self.paths + self.gone).min(listed));
-        Self { places: if self.touched > 0.0 { places } else { 0.0 }, ..self }
+        let places = if self.touched > 0.0 { places } else { 0.0 };
+        // Of a fraction of a project: all of one, now and then.
+        let chance = if self.projects < 1.0 { -(-self.projects).exp_m1() } else { 1.0 };
+        let novelty = chance * (1.0 + self.name_bytes / chance.max(1e-12)).log2();
+        Self { places, novelty, ..self }
     }
 
     /// What the rates of the edges of a list of projects are rates of.
@@ -445,6 +455,7 @@ impl TopSteps {
             self.gone,
             self.touched,
             self.places,
+            self.novelty,
         ]
     }
 }

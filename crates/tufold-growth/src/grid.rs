@@ -15,6 +15,7 @@ use crate::rates::Rates;
 use crate::rebins::{self, RebinRow, Step};
 use crate::replay::{ReplayOptions, Replayed, experiment, replay, replay_trace};
 use crate::scenario::Scenario;
+use crate::survey::CodecCost;
 use crate::trace::Lists;
 
 /// What to run.
@@ -34,7 +35,7 @@ pub struct Grid {
     pub work: PathBuf,
     /// Where finished cells are noted, so that a later run need not do them again.
     pub resume: Option<PathBuf>,
-    /// Replay nothing anew: what is not noted is predicted only.
+    /// Measure nothing anew: what is not noted is predicted only.
     pub noted_only: bool,
 }
 
@@ -107,11 +108,19 @@ pub struct Agreement {
     pub requests_that_differ: usize,
 }
 
-/// A replayed cell as the checkpoint file has it.
+/// What was measured, as the checkpoint file has it.
 #[derive(Deserialize, Serialize)]
 struct Cell {
     key: String,
-    replayed: Replayed,
+    #[serde(flatten)]
+    found: Found,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Found {
+    Replayed(Box<Replayed>),
+    Codecs(Vec<CodecCost>),
 }
 
 /// Runs a grid.
@@ -281,10 +290,10 @@ pub(crate) fn doublings(from: u64, to: u64) -> i32 {
     if log < 0.0 { -whole } else { whole }
 }
 
-/// Replays that are done already, and the file that they are noted in.
+/// What is done already, and the file that it is noted in.
 pub(crate) struct Cells<'g> {
     grid: &'g Grid,
-    done: BTreeMap<String, Replayed>,
+    done: BTreeMap<String, Found>,
 }
 
 impl<'g> Cells<'g> {
@@ -310,27 +319,52 @@ impl<'g> Cells<'g> {
         Ok(format!("{layout}{more} {ladder} {seed} {visitors} {digest}"))
     }
 
-    /// What was noted under a key, or is replayed now and noted. `None` if it is not noted and nothing is to be replayed.
+    /// The replay that was noted under a key, or is done now and noted. `None` if it is not noted and nothing is to be done
+    /// anew.
     pub(crate) fn replayed(
         &mut self,
         key: String,
         replay: &mut dyn FnMut() -> Result<Replayed, Error>,
     ) -> Result<Option<Replayed>, Error> {
-        if let Some(replayed) = self.done.remove(&key) {
-            return Ok(Some(replayed));
+        let found = self.found(key, &mut || Ok(Found::Replayed(Box::new(replay()?))))?;
+        Ok(match found {
+            Some(Found::Replayed(replayed)) => Some(*replayed),
+            Some(Found::Codecs(_)) | None => None,
+        })
+    }
+
+    /// The same of codecs.
+    pub(crate) fn codecs(
+        &mut self,
+        key: String,
+        encode: &mut dyn FnMut() -> Result<Vec<CodecCost>, Error>,
+    ) -> Result<Vec<CodecCost>, Error> {
+        Ok(match self.found(key, &mut || Ok(Found::Codecs(encode()?)))? {
+            Some(Found::Codecs(codecs)) => codecs,
+            Some(Found::Replayed(_)) | None => Vec::new(),
+        })
+    }
+
+    fn found(
+        &mut self,
+        key: String,
+        measure: &mut dyn FnMut() -> Result<Found, Error>,
+    ) -> Result<Option<Found>, Error> {
+        if let Some(found) = self.done.remove(&key) {
+            return Ok(Some(found));
         }
         if self.grid.noted_only {
             return Ok(None);
         }
-        let replayed = replay()?;
+        let found = measure()?;
         if let Some(file) = &self.grid.resume {
-            note(file, &Cell { key, replayed: replayed.clone() })?;
+            note(file, &Cell { key, found: found.clone() })?;
         }
-        Ok(Some(replayed))
+        Ok(Some(found))
     }
 }
 
-fn read_cells(file: &Path) -> Result<BTreeMap<String, Replayed>, Error> {
+fn read_cells(file: &Path) -> Result<BTreeMap<String, Found>, Error> {
     if !file.exists() {
         return Ok(BTreeMap::new());
     }
@@ -345,7 +379,7 @@ fn read_cells(file: &Path) -> Result<BTreeMap<String, Replayed>, Error> {
                 file: file.display().to_string(),
                 problem: format!("line {}: {error}", at + 1),
             })?;
-            Ok((cell.key, cell.replayed))
+            Ok((cell.key, cell.found))
         })
         .collect()
 }

@@ -308,7 +308,10 @@ impl Ledger {
     /// What a client that holds the snapshot of a publish counts in it.
     pub(crate) fn tally_at(&self, publish: usize) -> Tally {
         let (files, versions) = self.tallies[publish];
-        Tally { files, versions, has_hashes: self.has_hashes }
+        // A bin's name follows from the one before, but for the first.
+        let bins = self.delegation.bit_length().map_or(0, |bits| bits.bin_count());
+        let names = files - bins.saturating_sub(1);
+        Tally { files, versions, has_hashes: self.has_hashes, names }
     }
 
     /// The number of a role below the top-level one.

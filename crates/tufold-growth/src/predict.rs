@@ -197,7 +197,11 @@ impl<'s> Predictor<'s> {
             + stale.length_digits;
         // A digit of the version of its own, and the last comma, are not there twice.
         let plain = sizes::empty_snapshot(1)? as f64 - 2.0 + listing.own_digits + entries;
-        Ok(self.bytes(plain, |rates| rates.snapshot(layout, listing)))
+        let mut bytes = self.bytes(plain, |rates| rates.snapshot(layout, listing));
+        if listing.zstd_bytes > 0.0 {
+            bytes.0[2] = listing.zstd_bytes;
+        }
+        Ok(bytes)
     }
 
     /// The top-level targets role, as often as it is there.

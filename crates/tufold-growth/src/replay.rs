@@ -10,7 +10,7 @@ use tufold_meta::Time;
 use tufold_repo::layout::Layout;
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
 use tufold_repo::{
-    Input, NewRepository, Pruner, Published, Publisher, Rebinner, Refresh, Repository,
+    Input, Memory, NewRepository, Pruner, Published, Publisher, Rebinner, Refresh, Repository,
 };
 
 use crate::Error;
@@ -28,7 +28,7 @@ mod source;
 mod visitor;
 pub(crate) mod work;
 
-pub(crate) use keys::keys;
+pub(crate) use keys::{keys, pem};
 use source::Shelf;
 pub(crate) use source::{gzip_len, zstd_len};
 use visitor::Visitor;
@@ -59,6 +59,10 @@ pub type Progress<'p> = &'p (dyn Fn(u64, u64) + Sync);
 
 /// Old versions of millions of targets would fill a disk: what nobody fetches any more goes, every so many publishes.
 const PRUNED_EVERY: u64 = 8;
+
+/// The publisher of a large index has the memory that its bundles take (`publish --memory`): with one GiB, 4 M targets in 16,384
+/// bins have none, and mirrors fetch whole files.
+const MEMORY_BYTES: u64 = 8 << 30;
 
 /// When the first publish is: 2026-01-01T00:00:00Z.
 const START_S: i64 = 1_767_225_600;
@@ -149,7 +153,8 @@ fn live(
             let made = to.to_layout()?;
             rebinned = Some(ledger.rebinned(made, list.rows())?);
             let before = source::cpu_ms();
-            let rebinner = Rebinner::of(Repository::open(&repo)?)?;
+            let mut rebinner = Rebinner::of(Repository::open(&repo)?)?;
+            rebinner.set_memory(Memory::from_bytes(MEMORY_BYTES));
             let plan = rebinner.plan(made.delegation, None, now, &|_| ())?;
             let plan = plan.ok_or_else(|| Error::Nothing(format!("no other bins than {to}")))?;
             written = vec![rebinner.commit(plan, &|_| ())?.published];
@@ -169,7 +174,8 @@ fn live(
         let mut refresh = BTreeSet::from([Refresh::Snapshot]);
         refresh.extend(resign.then_some(Refresh::Bins));
         let before = source::cpu_ms();
-        let publisher = Publisher::open(&repo)?;
+        let mut publisher = Publisher::open(&repo)?;
+        publisher.set_memory(Memory::from_bytes(MEMORY_BYTES));
         let plan = publisher.plan(Input::Changes(changes), &refresh, now, &|_| ())?;
         written.push(publisher.commit(plan, &|_| ())?);
         cpu_ms += source::cpu_ms() - before;
@@ -186,7 +192,7 @@ fn live(
         Costs { publisher: publisher(&written, cpu_ms, interval_s), ..Costs::default() };
     let mut counted = match &rebinned {
         Some(rebinned) => ledger.counts_after(rebinned)?,
-        None => ledger.counts(),
+        None => ledger.counts()?,
     };
     for (at, client) in scenario.client.iter().enumerate() {
         let of_kind = visitors.par_iter().filter(|visitor| visitor.client == at);

@@ -99,8 +99,8 @@ fn method(growth: &Growth, survey: &Survey, run: &Run) -> Method {
     }
     let mut facts = vec![("Command".to_owned(), run.command.clone())];
     facts.push(("Layouts".to_owned(), layouts(growth).join(", ")));
-    if let Some(first) = survey.ladders.first() {
-        facts.push(("Ladders were compared in".to_owned(), first.layout.clone()));
+    if let Some(shown) = deltas::largest_measured(survey) {
+        facts.push(("Ladders were compared in".to_owned(), shown.layout.clone()));
     }
     facts.push((
         "Records".to_owned(),

@@ -28,7 +28,8 @@ struct Sample {
 fn sample() -> Result<&'static Sample, Error> {
     static SAMPLE: OnceLock<Option<Sample>> = OnceLock::new();
     let make = || {
-        let key = SigningKey::from_pem(&SigningKey::generate_ed25519_pem().ok()?).ok()?;
+        // The same each time, so that codecs make the same of what it signs.
+        let key = SigningKey::from_pem(&crate::replay::pem(&[0])).ok()?;
         let envelope = sign(b"{}", &[&key]).ok()?.len() as u64 - 2;
         let role = RoleKeys::new(vec![key.id().clone()], std::num::NonZeroU64::MIN).ok()?;
         let keys = BTreeMap::from([(key.id().clone(), key.public().clone())]);
@@ -128,6 +129,24 @@ pub fn empty_snapshot(version: u64) -> Result<u64, Error> {
         meta: BTreeMap::new(),
         extra: Default::default(),
     })
+}
+
+/// A snapshot of these roles, as it is published.
+pub(crate) fn snapshot_file<'r>(
+    roles: impl Iterator<Item = (&'r str, MetaFile)>,
+) -> Result<Vec<u8>, Error> {
+    file(&Snapshot {
+        spec_version: SPEC_VERSION.to_owned(),
+        version: Version::FIRST,
+        expires: Time::EPOCH,
+        meta: roles.map(|(role, file)| (meta_name(role), file)).collect(),
+        extra: Default::default(),
+    })
+}
+
+/// What such a snapshot says of a role, but for a length and hashes.
+pub(crate) fn version_only(version: u64) -> MetaFile {
+    MetaFile::version_only(number(version))
 }
 
 /// What a role whose name has so many characters adds to a snapshot, with its comma; but for the digits of its version

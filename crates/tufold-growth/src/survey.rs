@@ -152,19 +152,26 @@ pub fn survey(
 ) -> Result<Survey, Error> {
     let sizes: Vec<u64> = (0..=grid.doublings).map(|doubling| grid.from << doubling).collect();
     let replayed: Vec<u64> = sizes.iter().copied().filter(|size| *size <= grid.replay_to).collect();
-    let mut coded = codecs::sizes(&replayed);
-    if grid.noted_only {
-        // A small index is tried anew: it takes seconds.
-        coded.truncate(1);
-    }
-    progress(Event::Start(coded.len() as u64 + ladders::replays(&replayed)));
+    let some = ends(&replayed);
+    progress(Event::Start(some.len() as u64 * (1 + ladders::POLICIES.len() as u64)));
     let survey = Survey {
-        ladders: ladders::costs(scenario, rates, grid, &replayed, progress)?,
-        codecs: codecs::costs(scenario, rates, grid, &coded, progress)?,
+        ladders: ladders::costs(scenario, rates, grid, &some, progress)?,
+        codecs: codecs::costs(scenario, rates, grid, &some, progress)?,
         bins: bins::costs(scenario, rates, &sizes, grid.options.ladder)?,
         months: month::costs(scenario, rates, grid.options.ladder)?,
         gaps: month::gaps(scenario, rates, grid.options.ladder)?,
     };
     progress(Event::Finish);
     Ok(survey)
+}
+
+/// Every codec on a snapshot of more bins takes minutes, and so does every ladder.
+const MOST_TARGETS: u64 = 1_000_000;
+
+/// The smallest size that is replayed, and the largest on which every codec and ladder can be tried.
+fn ends(replayed: &[u64]) -> Vec<u64> {
+    let small: Vec<u64> = replayed.iter().copied().filter(|size| *size <= MOST_TARGETS).collect();
+    let mut sizes: Vec<u64> = small.first().into_iter().chain(small.last()).copied().collect();
+    sizes.dedup();
+    sizes
 }

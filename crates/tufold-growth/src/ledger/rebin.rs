@@ -22,7 +22,7 @@ pub(crate) struct Rebinned {
     pub(crate) from: u32,
     pub(crate) to: u32,
     /// Whether the names of the new bins have more digits, so that the old ones stay listed.
-    renames: bool,
+    pub(super) renames: bool,
     has_hashes: bool,
     history_bytes: u64,
 }
@@ -100,8 +100,9 @@ impl Ledger {
 
     /// What the change writes, and what there is after it, but for the visits.
     pub(crate) fn counts_after(&self, rebinned: &Rebinned) -> Result<Counts, Error> {
-        let mut counts = rebinned.after.counts();
-        let listing = self.listing_after(rebinned);
+        let mut counts = rebinned.after.counts()?;
+        let zstd_bytes = self.snapshot_in_zstd(Some(rebinned))?;
+        let listing = Listing { zstd_bytes, ..self.listing_after(rebinned) };
         counts.roles.digits = counts.roles.count * digits(rebinned.first) as f64;
         let mut writes = Writes {
             listing: listing.clone(),
@@ -115,8 +116,8 @@ impl Ledger {
         for edge in self.ladder.writes(published) {
             let from = at(edge.from);
             writes.regrouped.snapshot.add(&self.crossing(rebinned, from), 1.0);
-            writes.regrouped.bundles.add(&self.bundled(rebinned, from), 1.0);
-            writes.bundles.add(&self.changes_since(rebinned, from), 1.0);
+            writes.regrouped.bundles.add(&rebinned.delegated(), 1.0);
+            writes.bundles.add(&self.changes_since(from), 1.0);
             files += 2.0;
         }
         let groups = self.roles.len();
@@ -137,7 +138,7 @@ impl Ledger {
         writes.cold_snapshot = self.cold_after(&listing, rebinned);
         writes.delta_files = files;
         if rebinned.renames {
-            counts.stale = self.counts().roles;
+            counts.stale = self.counts()?.roles;
         }
         counts.listing = listing;
         counts.writes = writes;
@@ -150,44 +151,29 @@ impl Ledger {
         SnapshotSteps { count: 1.0, entropy: listing.stale.entropy, digests, ..Default::default() }
     }
 
-    /// What a bundle over the change brings of what changed since a publish: targets, and old bins that stay listed.
-    pub(crate) fn changes_since(&self, rebinned: &Rebinned, publish: usize) -> Bundles {
+    /// What a bundle over the change brings of the targets that changed since a publish: all new bins are signed anew, and old
+    /// ones that stay listed are left out.
+    pub(crate) fn changes_since(&self, publish: usize) -> Bundles {
         let mut bundle = self.bundle(publish, self.now());
         bundle.count = 0.0;
-        if !rebinned.renames {
-            // All bins are signed anew, and no version of before is told.
-            bundle.outline = SnapshotSteps::default();
-            bundle.roles.count = 0.0;
-        }
+        bundle.outline = SnapshotSteps::default();
+        bundle.roles.count = 0.0;
         bundle
     }
 
     /// The edge of the snapshot over the change from a publish.
     pub(crate) fn crossing(&self, rebinned: &Rebinned, publish: usize) -> Crossing {
-        let crossing = crossing(rebinned.to, rebinned.renames, rebinned.has_hashes);
-        // Old bins that stay listed have new digests too.
-        let stale = match rebinned.renames && rebinned.has_hashes {
-            true => self.written_since(publish).count(),
-            false => 0,
-        };
-        let signed = f64::from(u8::from(publish == self.now()));
-        Crossing { signed, digests: crossing.digests + stale as f64, ..crossing }
-    }
-
-    /// The bundle over the change from a publish: digests are computed there.
-    pub(crate) fn bundled(&self, rebinned: &Rebinned, publish: usize) -> Crossing {
-        let strays = match rebinned.renames {
-            true => self.written_since(publish).map(|role| self.roles[role].entries).sum(),
-            false => 0,
-        };
-        Crossing { strays: strays as f64, ..rebinned.delegated() }
-    }
-
-    /// The bins that were written after a publish.
-    fn written_since(&self, publish: usize) -> impl Iterator<Item = usize> {
-        let bins = self.roles.len();
-        let written = self.rises(publish, self.now()).into_keys();
-        written.map(|number| number as usize).filter(move |number| *number < bins)
+        let mut crossing = crossing(rebinned.to, rebinned.renames, rebinned.has_hashes);
+        crossing.signed = f64::from(u8::from(publish == self.now()));
+        if rebinned.renames {
+            // Old bins that stay listed have new versions and digests too.
+            let stale = self.snapshot_step(publish, self.now());
+            crossing.entropy = stale.entropy;
+            if rebinned.has_hashes {
+                crossing.digests += stale.digests;
+            }
+        }
+        crossing
     }
 
     /// The object that makes new bins of an old one.
@@ -209,13 +195,18 @@ impl Rebinned {
         Documents::one(self.first, role.entries, role.entry_bytes)
     }
 
+    /// The new bins and their versions, as a snapshot lists them.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.after.roles.iter().map(|role| (role.name.as_str(), self.first))
+    }
+
     fn length(&self, bin: usize) -> u64 {
         let role = &self.after.roles[bin];
         let comma = u64::from(role.entries > 0);
         self.after.empty.role + digits(self.first) + role.entry_bytes - comma
     }
 
-    /// An edge of `bins` over it.
+    /// An edge of `bins` over it, and a bundle.
     pub(crate) fn delegated(&self) -> Crossing {
         crossing(self.to, self.renames, false)
     }
@@ -226,5 +217,5 @@ pub(crate) fn crossing(to: u32, renames: bool, has_hashes: bool) -> Crossing {
     let bins = f64::from(to).exp2();
     let (kept, renamed) = if renames { (0.0, bins) } else { (bins, 0.0) };
     let digests = if has_hashes { bins } else { 0.0 };
-    Crossing { count: 1.0, signed: 0.0, kept, renamed, digests, strays: 0.0 }
+    Crossing { count: 1.0, signed: 0.0, kept, renamed, digests, entropy: 0.0 }
 }

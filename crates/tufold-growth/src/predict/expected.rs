@@ -273,6 +273,8 @@ impl Predictor<'_> {
                         + self.activity.pages_each();
                     let projects = self.activity.roles(layout, from as f64);
                     step = step.placed(projects, changes.roles * listed);
+                } else {
+                    step = step.placed(0.0, 0.0);
                 }
             }
             Form::BinsPrefixes | Form::BinsSuccinct => return Default::default(),

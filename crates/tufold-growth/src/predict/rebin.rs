@@ -162,47 +162,26 @@ impl Predictor<'_> {
         sizes::bins_delta(new_bins, change.first, &[change.last])
     }
 
-    /// The part of the old bins that were written after a publish.
-    fn written_since(&self, change: &Change, publish: u64) -> f64 {
-        let bins = self.activity.roles(change.from, change.end as f64);
-        if self.activity.resigns_any(publish, change.end) {
-            return 1.0;
-        }
-        let missed = (change.end - publish) as f64;
-        (self.activity.changes(change.from, missed).roles / bins).min(1.0)
-    }
-
     /// The edge of the snapshot over the change from a publish.
     fn crossing(&self, change: &Change, publish: u64) -> Crossing {
         let has_hashes = change.to.snapshot == Snapshots::Hashes;
-        let crossing = crossing(change.to.bits(), change.renames, has_hashes);
-        // Old bins that stay listed have new digests too.
-        let stale = match change.renames && has_hashes {
-            true => self.activity.roles(change.from, change.end as f64),
-            false => 0.0,
-        };
-        let digests = crossing.digests + stale * self.written_since(change, publish);
-        Crossing { signed: f64::from(u8::from(publish == change.end)), digests, ..crossing }
-    }
-
-    /// The bundle over the change from a publish: digests are computed there.
-    fn bundled(&self, change: &Change, publish: u64) -> Crossing {
-        let (pages, files) = self.activity.listed(change.end as f64);
-        let strays = match change.renames {
-            true => (pages + files) * self.written_since(change, publish),
-            false => 0.0,
-        };
-        Crossing { strays, ..change.delegated() }
+        let mut crossing = crossing(change.to.bits(), change.renames, has_hashes);
+        crossing.signed = f64::from(u8::from(publish == change.end));
+        if change.renames {
+            // Old bins that stay listed have new versions and digests too.
+            let stale = self.snapshot_step(change.from, publish, change.end);
+            crossing.entropy = stale.entropy;
+            crossing.digests += stale.digests;
+        }
+        crossing
     }
 
     /// What a bundle over the change brings of the targets that changed since a publish.
     fn changes_since(&self, change: &Change, publish: u64) -> Bundles {
         let mut bundle = self.bundle(change.from, publish, change.end);
         bundle.count = 0.0;
-        if !change.renames {
-            bundle.outline = SnapshotSteps::default();
-            bundle.roles.count = 0.0;
-        }
+        bundle.outline = SnapshotSteps::default();
+        bundle.roles.count = 0.0;
         bundle
     }
 
@@ -225,7 +204,7 @@ impl Predictor<'_> {
         writes.listing.top.count = flag(!is_prefixes);
         for edge in self.ladder.writes(change.end + 2) {
             writes.regrouped.snapshot.add(&self.crossing(change, edge.from - 1), 1.0);
-            writes.regrouped.bundles.add(&self.bundled(change, edge.from - 1), 1.0);
+            writes.regrouped.bundles.add(&change.delegated(), 1.0);
             writes.bundles.add(&self.changes_since(change, edge.from - 1), 1.0);
             writes.delta_files += 2.0;
         }
@@ -317,7 +296,7 @@ impl Predictor<'_> {
         for edge in &path {
             if edge.to == change.end + 2 {
                 delta.bundles.add(&self.changes_since(change, edge.from - 1), 1.0);
-                delta.regrouped.bundles.add(&self.bundled(change, edge.from - 1), 1.0);
+                delta.regrouped.bundles.add(&change.delegated(), 1.0);
             } else {
                 delta.bundles.add(&self.bundle(change.from, edge.from - 1, edge.to - 1), 1.0);
             }

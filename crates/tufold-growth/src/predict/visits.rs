@@ -172,7 +172,9 @@ impl Predictor<'_> {
         let writes = self.activity.writes(layout, 0, publish);
         let files = round(roles) + 1;
         let rises = round(roles * (writes.fixed + writes.trials * writes.chance));
-        Tally { files, versions: files + rises, has_hashes: layout.snapshot == Snapshots::Hashes }
+        let names = if layout.form.has_bins() { 2 } else { files };
+        let has_hashes = layout.snapshot == Snapshots::Hashes;
+        Tally { files, versions: files + rises, has_hashes, names }
     }
 
     /// How many edges a role takes that changed between two publishes, and which part of such roles is fetched whole.

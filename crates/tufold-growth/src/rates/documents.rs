@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use tufold_delta::Ladder;
-use tufold_meta::names::meta_name;
 use tufold_meta::{
-    BitLength, Digest, Hashes, MetaFile, SPEC_VERSION, Selector, Snapshot, Targets, Terminating,
-    Time, Version,
+    BitLength, Digest, Hashes, MetaFile, SPEC_VERSION, Selector, Targets, Terminating, Time,
+    Version,
 };
 use tufold_repo::layout::Delegation;
 use tufold_repo::targets::{Random, Target};
@@ -68,7 +67,7 @@ pub(super) fn whole(scenario: &Scenario, has_projects: bool) -> Result<[WholeRat
     for bins in BINS {
         // A hashed bin takes as much among 12,288 as among more.
         for has_hashes in [false, true].into_iter().take(if bins > 12_288 { 1 } else { 2 }) {
-            let Curves(curves) = snapshots(bins, has_hashes, empty)?;
+            let Curves(curves) = snapshots(scenario, bins, has_hashes, empty)?;
             for (rates, curve) in rates.iter_mut().zip(curves) {
                 let curves = if has_hashes {
                     &mut rates.snapshot_hashes
@@ -79,7 +78,9 @@ pub(super) fn whole(scenario: &Scenario, has_projects: bool) -> Result<[WholeRat
             }
         }
     }
+    set(&mut rates, lengths(scenario)?, |rates| &mut rates.snapshot_lengths);
     if has_projects {
+        let rows = Synthetic::new(&scenario.scaled(PROJECTS_TARGETS), SEED).start().into_rows();
         let (curves, entry) = projects(&rows)?;
         set(&mut rates, curves, |rates| &mut rates.project);
         rates.iter_mut().zip(entry).for_each(|(rates, entry)| rates.project_entry = entry);
@@ -109,6 +110,9 @@ const BINS: [u64; 24] = [
 
 /// How large the index is whose targets and names are compressed.
 const SCENARIO_TARGETS: u64 = 37_000;
+
+/// The same where each project has a role: long lists, and the list of all projects, are other for zstd than short ones.
+const PROJECTS_TARGETS: u64 = 290_000;
 
 fn targets(rows: impl Iterator<Item = Target>) -> Targets {
     Targets {
@@ -218,7 +222,7 @@ fn tops(rows: &[Target], form: Delegation) -> Result<Curves, Error> {
     let projects = by_project(rows, form);
     let mut curves = Curves::default();
     let empty = sizes::listing_targets(1)? as f64 - 1.0;
-    for part in [64, 16, 8, 4, 2, 1] {
+    for part in [512, 128, 64, 32, 16, 8, 4, 2, 1] {
         // Every so manieth, so that names are as far from each other as they are in a smaller index.
         let some = projects.iter().step_by(part).map(|(role, rows)| {
             let paths = rows.iter().map(|row| row.path.as_str());
@@ -231,19 +235,8 @@ fn tops(rows: &[Target], form: Delegation) -> Result<Curves, Error> {
     Ok(curves)
 }
 
-/// A snapshot of roles with their versions, and what else the snapshot says of them.
 fn snapshot_file(roles: &[(String, MetaFile)]) -> Result<Vec<u8>, Error> {
-    sizes::file(&Snapshot {
-        spec_version: SPEC_VERSION.to_owned(),
-        version: Version::FIRST,
-        expires: Time::EPOCH,
-        meta: roles.iter().map(|(role, file)| (meta_name(role), file.clone())).collect(),
-        extra: Default::default(),
-    })
-}
-
-fn version_only(version: u64) -> MetaFile {
-    MetaFile::version_only(Version::new(version).unwrap_or(Version::FIRST))
+    sizes::snapshot_file(roles.iter().map(|(role, file)| (role.as_str(), file.clone())))
 }
 
 /// The bits that one of these versions takes.
@@ -253,24 +246,63 @@ fn bits_each(versions: &[u64]) -> f64 {
     8.0 * entropy_bytes(times.values().copied()) / versions.len().max(1) as f64
 }
 
-/// A bin in snapshots whose versions are Poisson's.
-fn snapshots(bins: u64, has_hashes: bool, empty: [f64; 2]) -> Result<Curves, Error> {
+/// Versions of bins that were written so often on average: files fall on all alike, but a popular project's page comes
+/// again and again in its bin.
+fn versions(scenario: &Scenario, bins: u64, mean: f64, random: &mut Random) -> Vec<u64> {
+    let files = scenario.paths.files.value.len() as f64;
+    let pages = f64::from(u8::from(scenario.paths.page.is_some()));
+    if pages == 0.0 || mean >= OFTEN {
+        return (0..bins).map(|_| 1 + draw(mean, random)).collect();
+    }
+    let of_files = mean * files / (files + pages);
+    let mut versions: Vec<u64> = (0..bins).map(|_| 1 + draw(of_files, random)).collect();
+    let tail = Tail::new(bins, scenario.publish.tail_exponent.value);
+    let releases = (mean - of_files) * bins as f64;
+    for project in 1..=bins {
+        let edits = draw(releases * tail.share(project), random).min(PUBLISHES);
+        versions[index(random.below(bins))] += edits;
+    }
+    versions
+}
+
+/// A bin that is written so often has versions of more digits anyway.
+const OFTEN: f64 = 10.0;
+/// A page changes but once a publish, and a month has so many.
+const PUBLISHES: u64 = 30;
+/// zstd makes up to a fifth more or less of the same versions in another order, so each mean is drawn so often.
+const DRAWS: u64 = 6;
+/// Of larger snapshots one draw tells as much as many.
+const DRAWN_BINS: u64 = 24_576;
+
+/// A bin in snapshots with such versions.
+fn snapshots(
+    scenario: &Scenario,
+    bins: u64,
+    has_hashes: bool,
+    empty: [f64; 2],
+) -> Result<Curves, Error> {
     let mut curves = Curves::default();
     let Some(bits) = BitLength::from_bin_count(bins.next_power_of_two()) else { return Ok(curves) };
+    let draws = if has_hashes || bins > DRAWN_BINS { 1 } else { DRAWS };
     for mean in [0.0, 0.03, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e5] {
-        let mut random = Random::of(&[SEED, 7, bins]);
-        let versions: Vec<u64> = (0..bins).map(|_| 1 + draw(mean, &mut random)).collect();
-        let roles: Vec<_> = (bits.bins().zip(&versions))
-            .map(|(bin, &version)| {
-                let mut file = version_only(version);
-                if has_hashes {
-                    hashed(&mut file, &mut random);
-                }
-                (bits.role_name("bins", bin), file)
-            })
-            .collect();
-        let file = coded(&snapshot_file(&roles)?);
-        curves.push(bits_each(&versions), each(|at| (file[at] - empty[at]) / bins as f64));
+        let (mut told, mut sum) = (0.0, [0.0; 2]);
+        for seed in 0..draws {
+            let mut random = Random::of(&[SEED, 7, bins, seed]);
+            let versions = versions(scenario, bins, mean, &mut random);
+            let roles: Vec<_> = (bits.bins().zip(&versions))
+                .map(|(bin, &version)| {
+                    let mut file = sizes::version_only(version);
+                    if has_hashes {
+                        hashed(&mut file, 11_000 + random.below(4_000), &mut random);
+                    }
+                    (bits.role_name("bins", bin), file)
+                })
+                .collect();
+            let file = coded(&snapshot_file(&roles)?);
+            told += bits_each(&versions) / draws as f64;
+            sum = each(|at| sum[at] + (file[at] - empty[at]) / (draws * bins) as f64);
+        }
+        curves.push(told, sum);
     }
     // Of few bins, chance may bring more different versions to a lower mean.
     for curve in &mut curves.0 {
@@ -280,9 +312,47 @@ fn snapshots(bins: u64, has_hashes: bool, empty: [f64; 2]) -> Result<Curves, Err
     Ok(curves)
 }
 
+/// What a bin's length adds to a snapshot with hashes, by its digits: the lengths of bins that list so many targets on
+/// average, beside those in [`snapshots`].
+fn lengths(scenario: &Scenario) -> Result<Curves, Error> {
+    let (bins, mut curves) = (4_600_u64, Curves::default());
+    let Some(bits) = BitLength::from_bin_count(bins.next_power_of_two()) else { return Ok(curves) };
+    let entry = crate::census::Census::of(scenario)?.file_entry;
+    let empty = sizes::empty_targets(1, None)? as f64;
+    let mut random = Random::of(&[SEED, 14]);
+    let file = |lengths: Vec<u64>, random: &mut Random| {
+        let roles: Vec<_> = (bits.bins().zip(lengths))
+            .map(|(bin, length)| {
+                let mut file = sizes::version_only(1);
+                hashed(&mut file, length, random);
+                (bits.role_name("bins", bin), file)
+            })
+            .collect();
+        Ok::<_, Error>(coded(&snapshot_file(&roles)?))
+    };
+    let usual = (0..bins).map(|_| 11_000 + random.below(4_000)).collect();
+    let usual = file(usual, &mut random)?;
+    for mean in [0.3, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 36.0, 44.0, 61.0, 250.0, 1_000.0] {
+        // Entries differ in length too, so that no two bins have the same.
+        let mut length = || {
+            let entries = draw(mean, &mut random) as f64;
+            let more = random.below(1 << 20) as f64 / f64::from(1 << 20);
+            crate::math::round(empty + entry * (entries + entries.sqrt() * (more - 0.5) / 2.0))
+        };
+        let lengths: Vec<u64> = (0..bins).map(|_| length()).collect();
+        let digits: u64 = lengths.iter().map(|length| crate::math::digits(*length)).sum();
+        let file = file(lengths, &mut random)?;
+        curves.push(digits as f64 / bins as f64, each(|at| (file[at] - usual[at]) / bins as f64));
+    }
+    for curve in &mut curves.0 {
+        curve.dedup_by(|a, b| a.0 - b.0 < 1e-6);
+    }
+    Ok(curves)
+}
+
 /// As a snapshot with hashes says it of some role.
-fn hashed(file: &mut MetaFile, random: &mut Random) {
-    file.length = Some(11_000 + random.below(4_000));
+fn hashed(file: &mut MetaFile, length: u64, random: &mut Random) {
+    file.length = Some(length);
     file.hashes = Some(Hashes::sha256_only(Digest::from_bytes(random.bytes())));
 }
 
@@ -300,7 +370,7 @@ fn project_snapshots(names: &[String], empty: [f64; 2]) -> Result<Curves, Error>
     let mut curves = Curves::default();
     for count in [32, 128, 512, 2048, 8192, 32_768] {
         let roles: Vec<_> =
-            names.iter().take(count).map(|name| (name.clone(), version_only(1))).collect();
+            names.iter().take(count).map(|name| (name.clone(), sizes::version_only(1))).collect();
         let file = coded(&snapshot_file(&roles)?);
         let count = roles.len() as f64;
         curves.push(count, each(|at| (file[at] - empty[at]) / count));
@@ -321,7 +391,7 @@ fn project_versions(scenario: &Scenario, names: &[String]) -> Result<Curves, Err
             .map(|rank| 1 + draw(releases * tail.share(rank), &mut random))
             .collect();
         let roles: Vec<_> = (names.iter().zip(&versions))
-            .map(|(name, &version)| (name.clone(), version_only(version)))
+            .map(|(name, &version)| (name.clone(), sizes::version_only(version)))
             .collect();
         let file = coded(&snapshot_file(&roles)?);
         if mean == 0.0 {
@@ -337,9 +407,13 @@ fn project_versions(scenario: &Scenario, names: &[String]) -> Result<Curves, Err
 fn project_hashes(names: &[String]) -> Result<[f64; 2], Error> {
     let names = &names[..2048.min(names.len())];
     let mut random = Random::of(&[SEED, 11]);
-    let mut roles: Vec<_> = names.iter().map(|name| (name.clone(), version_only(1))).collect();
+    let mut roles: Vec<_> =
+        names.iter().map(|name| (name.clone(), sizes::version_only(1))).collect();
     let flat = coded(&snapshot_file(&roles)?);
-    roles.iter_mut().for_each(|(_, file)| hashed(file, &mut random));
+    roles.iter_mut().for_each(|(_, file)| {
+        let length = 11_000 + random.below(4_000);
+        hashed(file, length, &mut random);
+    });
     let file = coded(&snapshot_file(&roles)?);
     Ok(each(|at| (file[at] - flat[at]) / roles.len().max(1) as f64))
 }

@@ -20,7 +20,7 @@ use crate::sizes;
 
 /// A change, and the index that it is measured on: no grid replays one of that size.
 const fn change(layout: &'static str, targets: u64, to_bits: u32) -> (Run, u32) {
-    (Run { layout, targets, changes_per_publish: 20.0, publishes: 4 }, to_bits)
+    (Run { layout, targets, changes_per_publish: 20.0, publishes: 4, histories: 1 }, to_bits)
 }
 
 /// Names of bins keep their digits, or have one more. Few bins are empty: those have one signature, which costs but once.
@@ -61,7 +61,7 @@ pub(super) fn measure(
         progress(run.layout);
         let folder = tempfile::tempdir_in(work).map_err(Error::io("make a folder in", work))?;
         let scaled = scenario.scaled(run.targets);
-        let (ledger, list) = live(&scaled, run, folder.path())?;
+        let (ledger, list) = live(&scaled, run, SEED, folder.path())?;
         let layout = run.layout.parse::<LayoutSpec>()?;
         let to = layout.with_bits(*to_bits).to_layout()?;
         let rebinned = ledger.rebinned(to, list.rows())?;
@@ -139,8 +139,8 @@ fn crossings(
                     samples.snapshot.push((crossing.features(), bytes - signature));
                 }
                 DeltaName::Mirror { to, .. } if to.get() == now => {
-                    let other = delta.bundle(layout.form, &ledger.changes_since(rebinned, publish));
-                    let crossing = ledger.bundled(rebinned, publish);
+                    let other = delta.bundle(layout.form, &ledger.changes_since(publish));
+                    let crossing = rebinned.delegated();
                     samples.bundle.push((crossing.features(), bytes - other));
                 }
                 DeltaName::Role { .. } if layout.form == Form::BinsSuccinct => {

@@ -18,11 +18,15 @@ const STREAM: u64 = 12;
 pub(crate) fn keys(folder: &Path, seed: u64) -> Result<KeyRequest, Error> {
     std::fs::create_dir(folder).map_err(Error::io("make", folder))?;
     for (kind, number) in RoleKind::ALL.into_iter().zip(0..) {
-        let mut der = PKCS8_HEAD.to_vec();
-        der.extend(Random::of(&[seed, STREAM, number]).bytes());
         let file = folder.join(format!("{kind}.pem"));
-        let text = pem::encode(&pem::Pem::new("PRIVATE KEY", der));
-        std::fs::write(&file, text).map_err(Error::io("write", &file))?;
+        std::fs::write(&file, pem(&[seed, STREAM, number])).map_err(Error::io("write", &file))?;
     }
     Ok(KeyRequest { folder: Some(folder.to_owned()), ..KeyRequest::default() })
+}
+
+/// The private key that follows from some numbers.
+pub(crate) fn pem(seed: &[u64]) -> String {
+    let mut der = PKCS8_HEAD.to_vec();
+    der.extend(Random::of(seed).bytes());
+    pem::encode(&pem::Pem::new("PRIVATE KEY", der))
 }

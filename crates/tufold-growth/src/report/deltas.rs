@@ -77,7 +77,7 @@ pub(super) fn recorded_ladders() -> Result<Section, Error> {
 
 /// What a visit costs by ladder and gap.
 pub(super) fn ladders(survey: &Survey) -> Option<Section> {
-    let first = survey.ladders.first()?;
+    let shown = largest_measured(survey)?;
     let mut names: Vec<&str> = Vec::new();
     for row in &survey.ladders {
         if !names.contains(&row.ladder.as_str()) {
@@ -85,7 +85,7 @@ pub(super) fn ladders(survey: &Survey) -> Option<Section> {
         }
     }
     let of = |ladder: &str, wanted: Origin| {
-        let (ladder, rows) = (ladder.to_owned(), survey.ladders.iter());
+        let (ladder, rows) = (ladder.to_owned(), of_size(survey, shown.targets));
         rows.filter(move |row| row.ladder == ladder && origin(row.provenance) == wanted)
     };
     let mut series = Vec::new();
@@ -102,9 +102,10 @@ pub(super) fn ladders(survey: &Survey) -> Option<Section> {
         of(names[0], Origin::Predicted).map(|row| (row.gap as f64, row.gzip_bytes)).collect();
     let longest = whole.last()?.0;
     series.push(Series::new("whole files in gzip", Origin::Predicted, whole));
-    let finding = ladder_finding(survey, &names)?;
+    let finding = ladder_finding(survey, shown.targets, &names)?;
     let text = |row: &LadderCost| {
         vec![
+            Value::Given(row.targets as f64),
             Value::Text(row.ladder.clone()),
             Value::Given(row.gap as f64),
             Value::Number(row.bytes, origin(row.provenance)),
@@ -130,13 +131,14 @@ pub(super) fn ladders(survey: &Survey) -> Option<Section> {
         }),
         vec![format!(
             "{} targets in {}, a publish an hour. A ladder says which deltas a publisher keeps; a client takes the cheapest \
-             path from what it holds, or the whole file.",
-            Unit::Count.short(first.targets as f64),
-            first.layout
+             path from what it holds, or the whole file. The table has every size that was tried.",
+            Unit::Count.short(shown.targets as f64),
+            shown.layout
         )],
     );
     section.table = Table {
         columns: vec![
+            Column::number("targets", Unit::Count),
             Column::text("ladder"),
             Column::number("publishes since the last visit", Unit::Count),
             Column::number("one visit", Unit::Bytes),
@@ -150,15 +152,26 @@ pub(super) fn ladders(survey: &Survey) -> Option<Section> {
     Some(section)
 }
 
+/// The largest index on which ladders were measured; the largest at all if none was.
+pub(super) fn largest_measured(survey: &Survey) -> Option<&LadderCost> {
+    let mut rows = survey.ladders.iter().rev();
+    rows.find(|row| row.provenance == Provenance::Measured).or(survey.ladders.last())
+}
+
+/// The ladders on an index of this size.
+fn of_size(survey: &Survey, targets: u64) -> impl Iterator<Item = &LadderCost> {
+    survey.ladders.iter().filter(move |row| row.targets == targets)
+}
+
 fn doublings(longest: f64) -> u32 {
     u32::try_from(crate::math::round(longest.max(1.0).log2())).unwrap_or(0)
 }
 
 /// The cheapest and the dearest visit at the longest gap that was measured (else predicted), and what they write.
-fn ladder_finding(survey: &Survey, names: &[&str]) -> Option<String> {
-    let measured = survey.ladders.iter().any(|row| row.provenance == Provenance::Measured);
+fn ladder_finding(survey: &Survey, targets: u64, names: &[&str]) -> Option<String> {
+    let measured = of_size(survey, targets).any(|row| row.provenance == Provenance::Measured);
     let wanted = if measured { Provenance::Measured } else { Provenance::Predicted };
-    let rows = || survey.ladders.iter().filter(|row| row.provenance == wanted);
+    let rows = || of_size(survey, targets).filter(|row| row.provenance == wanted);
     let gap = rows().map(|row| row.gap).filter(|gap| *gap <= 32).max()?;
     let at = |name: &str| rows().find(|row| row.ladder == name && row.gap == gap);
     let at: Vec<&LadderCost> = names.iter().filter_map(|name| at(name)).collect();

@@ -12,7 +12,8 @@ use tufold_repo::{
 
 use super::{CodecCost, SUCCINCT};
 use crate::Error;
-use crate::grid::{Event, Grid};
+use crate::grid::{Cells, Event, Grid};
+use crate::layout::LayoutSpec;
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
 use crate::rates::Rates;
@@ -26,17 +27,6 @@ const MAX_BINS: usize = 200;
 /// When the repositories begin: 2026-01-01T00:00:00Z.
 const START_S: i64 = 1_767_225_600;
 
-/// Every codec on a snapshot of more bins takes minutes.
-const MOST_TARGETS: u64 = 1_000_000;
-
-/// The smallest size that is replayed, and the largest on which every codec can be tried.
-pub(super) fn sizes(replayed: &[u64]) -> Vec<u64> {
-    let small: Vec<u64> = replayed.iter().copied().filter(|size| *size <= MOST_TARGETS).collect();
-    let mut sizes: Vec<u64> = small.first().into_iter().chain(small.last()).copied().collect();
-    sizes.dedup();
-    sizes
-}
-
 pub(super) fn costs(
     scenario: &Scenario,
     rates: &Rates,
@@ -44,20 +34,23 @@ pub(super) fn costs(
     replayed: &[u64],
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Vec<CodecCost>, Error> {
-    let mut rows = Vec::new();
+    let (mut rows, mut cells) = (Vec::new(), Cells::of(grid)?);
     for &targets in replayed {
         progress(Event::Publish(format!("codecs, {targets} targets"), 0, 1));
-        rows.extend(at_size(&scenario.scaled(targets), rates, grid)?);
+        let scaled = scenario.scaled(targets);
+        let ladder = grid.options.ladder;
+        let predictor = Predictor::new(&scaled, experiment(&scaled), rates.clone(), ladder)?;
+        let layout = SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?);
+        let key = cells.key("codecs", &scaled, layout)?;
+        rows.extend(cells.codecs(key, &mut || at_size(&scaled, layout, grid))?);
         progress(Event::Cell);
     }
     Ok(rows)
 }
 
 /// The codecs on the second publish of a history, when every document has an earlier version.
-fn at_size(scenario: &Scenario, rates: &Rates, grid: &Grid) -> Result<Vec<CodecCost>, Error> {
+fn at_size(scenario: &Scenario, layout: LayoutSpec, grid: &Grid) -> Result<Vec<CodecCost>, Error> {
     let experiment = experiment(scenario);
-    let predictor = Predictor::new(scenario, experiment, rates.clone(), grid.options.ladder)?;
-    let layout = SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?);
     let folder = tempfile::Builder::new().prefix("tufold-codecs-").tempdir_in(&grid.work);
     let folder = folder.map_err(Error::io("make a folder in", &grid.work))?;
     let repo = folder.path().join("repo");

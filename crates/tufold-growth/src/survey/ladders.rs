@@ -1,4 +1,4 @@
-//! Ladder policies over gaps: replayed at the smallest size, predicted there and at the largest that is replayed.
+//! Ladder policies over gaps: replayed at the smallest size and at a larger one, predicted there for longer gaps.
 
 use tufold_delta::Ladder;
 
@@ -10,12 +10,13 @@ use crate::layout::LayoutSpec;
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
 use crate::rates::Rates;
-use crate::replay::replay;
+use crate::replay::{ReplayOptions, replay};
 use crate::scenario::{Client, ClientKind, Figure, Scenario};
 use crate::workload::Experiment;
 
 /// Each policy once.
-const POLICIES: [&str; 5] = ["pow2:1024", "climb:1024", "chain:1024", "direct:30", "tiered:1024"];
+pub(super) const POLICIES: [&str; 5] =
+    ["pow2:1024", "climb:1024", "chain:1024", "direct:30", "tiered:1024"];
 
 /// A publish an hour.
 const INTERVAL_S: u64 = 3_600;
@@ -26,11 +27,7 @@ const PUBLISHES: u64 = 33;
 /// How far predictions go.
 const LONGEST_GAP: u64 = 2_048;
 
-/// How many replays there will be.
-pub(super) fn replays(replayed: &[u64]) -> u64 {
-    if replayed.is_empty() { 0 } else { POLICIES.len() as u64 }
-}
-
+/// At sizes that are replayed; at the grid's smallest if there is none.
 pub(super) fn costs(
     scenario: &Scenario,
     rates: &Rates,
@@ -38,41 +35,50 @@ pub(super) fn costs(
     replayed: &[u64],
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Vec<LadderCost>, Error> {
-    let mut rows = Vec::new();
-    let short = |base: &Scenario| (with_gaps(base, 32), PUBLISHES);
-    let long = |base: &Scenario| (with_gaps(base, LONGEST_GAP), LONGEST_GAP + 1);
-    let smallest = scenario.scaled(grid.from);
-    let layout = {
-        let (begin, publishes) = short(&smallest);
-        let experiment = Experiment { interval_s: INTERVAL_S, publishes };
-        let predictor = Predictor::new(&begin, experiment, rates.clone(), grid.options.ladder)?;
-        SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?)
-    };
-    let mut cells = Cells::of(grid)?;
+    let (mut rows, mut cells) = (Vec::new(), Cells::of(grid)?);
+    let sizes = if replayed.is_empty() { &[grid.from] } else { replayed };
+    for &targets in sizes {
+        at_size(&scenario.scaled(targets), rates, grid, &mut cells, &mut rows, progress)?;
+    }
+    Ok(rows)
+}
+
+fn at_size(
+    scenario: &Scenario,
+    rates: &Rates,
+    grid: &Grid,
+    cells: &mut Cells<'_>,
+    rows: &mut Vec<LadderCost>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<(), Error> {
+    let mut hourly = with_gaps(scenario, 32);
+    let experiment = Experiment { interval_s: INTERVAL_S, publishes: PUBLISHES };
+    let predictor = Predictor::new(&hourly, experiment, rates.clone(), grid.options.ladder)?;
+    let layout = SUCCINCT.with_bits(cheapest_bits(&predictor, SUCCINCT)?);
+    hourly.replay.interval_s.value = INTERVAL_S;
+    hourly.replay.publishes.value = PUBLISHES;
+    let long_gaps = with_gaps(scenario, LONGEST_GAP);
+    let season = Experiment { interval_s: INTERVAL_S, publishes: LONGEST_GAP + 1 };
+    let targets = scenario.index.targets.value;
     for policy in POLICIES {
         let ladder: Ladder = policy.parse().map_err(|_| Error::Nothing(policy.to_owned()))?;
-        if replayed.contains(&grid.from) {
-            let (mut hourly, publishes) = short(&smallest);
-            hourly.replay.interval_s.value = INTERVAL_S;
-            hourly.replay.publishes.value = publishes;
-            let options = crate::replay::ReplayOptions { ladder, ..grid.options };
-            let name = format!("ladder {policy}, {} targets", grid.from);
+        if targets <= grid.replay_to {
+            let options = ReplayOptions { ladder, ..grid.options };
+            let name = format!("ladder {policy}, {targets} targets");
             let step = |at, of| progress(Event::Publish(name.clone(), at, of));
             let key = cells.key(&format!("ladder {policy}"), &hourly, layout)?;
             let replayed =
                 cells.replayed(key, &mut || replay(&hourly, layout, options, &grid.work, &step))?;
             progress(Event::Cell);
             if let Some(replayed) = replayed {
-                add(&mut rows, ladder, layout, grid.from, Provenance::Measured, &replayed.costs);
+                add(rows, ladder, layout, targets, Provenance::Measured, &replayed.costs);
             }
         }
-        let (begin, publishes) = long(&smallest);
-        let experiment = Experiment { interval_s: INTERVAL_S, publishes };
-        let predictor = Predictor::new(&begin, experiment, rates.clone(), ladder)?;
+        let predictor = Predictor::new(&long_gaps, season, rates.clone(), ladder)?;
         let costs = predictor.predict(layout)?;
-        add(&mut rows, ladder, layout, grid.from, Provenance::Predicted, &costs);
+        add(rows, ladder, layout, targets, Provenance::Predicted, &costs);
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// The scenario's first returning client once for each gap, and nobody else.

@@ -77,8 +77,8 @@ impl Visitor {
         let Way::Path(path) = way else { return false };
         for edge in &path {
             if edge.to == now {
-                delta.bundles.add(&ledger.changes_since(rebinned, at(edge.from)), 1.0);
-                delta.regrouped.bundles.add(&ledger.bundled(rebinned, at(edge.from)), 1.0);
+                delta.bundles.add(&ledger.changes_since(at(edge.from)), 1.0);
+                delta.regrouped.bundles.add(&rebinned.delegated(), 1.0);
             } else {
                 delta.bundles.add(&ledger.bundle(at(edge.from), at(edge.to)), 1.0);
             }
