@@ -69,7 +69,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "N",
-        default_value = "16000",
+        default_value = "32000",
         default_value_if("study", "true", "8000000")
     )]
     replay_to: u64,
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn only_the_study_has_its_sizes() {
         for (words, sizes) in [
-            (&["grow"][..], (8_000, 12, 16_000, 5)),
+            (&["grow"][..], (8_000, 12, 32_000, 5)),
             (&["grow", "--study"], (62_500, 16, 8_000_000, 5)),
             (
                 &["grow", "--study", "--from", "1000", "--layouts", "flat"],
