@@ -231,6 +231,32 @@ def fill_in(snapshot, files):
     return snapshot
 
 
+def list_of_bins(told):
+    """PEP 458's list of bins, from the few words that a bundle has for it."""
+    digits = -(-told["bit_length"] // 4)
+    spare = 4 * digits - told["bit_length"]
+
+    def bin_of(n):
+        prefixes = [f"{(n << spare) + more:0{digits}x}" for more in range(1 << spare)]
+        name = f"{told['name_prefix']}-{n:0{digits}x}"
+        kept = {field: told[field] for field in ("keyids", "terminating", "threshold")}
+        return dict(kept, name=name, path_hash_prefixes=prefixes)
+
+    return [bin_of(n) for n in range(1 << told["bit_length"])]
+
+
+def tell(delegations):
+    roles = delegations.get("roles", [])
+    bits = len(roles).bit_length() - 1
+    if bits < 1 or len(roles) != 1 << bits or "-" not in roles[0]["name"]:
+        return delegations
+    told = {field: roles[0][field] for field in ("keyids", "terminating", "threshold")}
+    told.update(bit_length=bits, name_prefix=roles[0]["name"].rpartition("-")[0])
+    if len(canonical(told).encode()) > 1024 or list_of_bins(told) != roles:
+        return delegations
+    return dict(delegations, roles=told)
+
+
 def flatten(files, roles, home):
     flat = {"roles": {}, "snapshot": parse(files["snapshot"]), "targets": {}}
     del flat["snapshot"]["signed"]
@@ -242,6 +268,8 @@ def flatten(files, roles, home):
             (flat["targets"] if home(path) == role else own)[path] = target
         if own:
             document["signed"]["targets"] = own
+        if "delegations" in document["signed"]:
+            document["signed"]["delegations"] = tell(document["signed"]["delegations"])
         flat["roles"][role + ".json"] = document
     return canonical(flat)
 
@@ -268,6 +296,13 @@ def rebuild(flattened, outline, roles, old_files):
     if canonical(flat) != flattened or list(flat) != ["roles", "snapshot", "targets"]:
         raise Damaged("not flattened")
     documents = {name.removesuffix(".json"): document for name, document in flat["roles"].items()}
+    for document in documents.values():
+        delegations = document["signed"].get("delegations", {})
+        if isinstance(delegations.get("roles"), dict):
+            told = delegations["roles"]
+            if len(canonical(told).encode()) > 1024 or 1 << told["bit_length"] > len(outline["meta"]):
+                raise Damaged("list of bins")
+            delegations["roles"] = list_of_bins(told)
 
     def delegations(role):
         if role in documents:

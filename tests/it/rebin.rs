@@ -374,9 +374,14 @@ fn no_delta_leads_over_a_change() {
 /// A mirror takes one bundle for new bins: every target is routed anew, and only envelopes travel.
 #[test]
 fn a_mirror_pays_for_envelopes_only() {
+    check_mirror_of("bins-succinct");
+    check_mirror_of("bins-prefixes");
+}
+
+fn check_mirror_of(form: &str) {
     let paths: Vec<String> = (0..3000).map(|n| format!("pool/{}/file-{n}", n % 50)).collect();
-    let first = "bins-succinct:256 versions";
-    let scene = Scene::with_paths(first, &[], &KeyRequest::default(), &paths);
+    let first = format!("{form}:256 versions");
+    let scene = Scene::with_paths(&first, &[], &KeyRequest::default(), &paths);
     let folder = scene.dir.path().join("mirror");
     let source = scene.repo().join("public");
     let sync = || {
@@ -391,14 +396,9 @@ fn a_mirror_pays_for_envelopes_only() {
         synced
     };
     sync();
-    // With the same names, with longer ones, halved, and in the other form.
-    for (to, bins) in [
-        ("bins-succinct:128", 128),
-        ("bins-succinct:256", 256),
-        ("bins-succinct:512", 512),
-        ("bins-succinct:1024", 1024),
-        ("bins-succinct:512", 512),
-    ] {
+    // With the same names, with longer ones, and halved.
+    for bins in [128, 256, 512, 1024, 512] {
+        let to = &format!("{form}:{bins}");
         rebin(&scene, to);
         let synced = sync();
         let deltas = synced.cost.deltas;
@@ -410,7 +410,7 @@ fn a_mirror_pays_for_envelopes_only() {
     }
     // A laggard's bundles lead over a change.
     scene.publish_to(1, "before");
-    rebin(&scene, "bins-succinct:256");
+    rebin(&scene, &format!("{form}:256"));
     scene.publish_to(1, "after");
     assert_eq!(sync().cost.deltas.fallbacks, Fallbacks::default());
     // Over two of them they do not where roles came and went in between, but it arrives.

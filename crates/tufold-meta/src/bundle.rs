@@ -16,9 +16,10 @@ use crate::names::TOP_LEVEL_ROLES;
 use crate::predict::{
     Listed, Prediction, Tally, Written, canonical, fill_in, fill_in_written, listed, outline,
 };
-use crate::{Delegations, Digest, Version, varint};
+use crate::{Delegations, Digest, Version, listed_versions, varint};
 
 mod flatten;
+mod prefixes;
 mod sort;
 mod table;
 #[cfg(test)]
@@ -319,7 +320,10 @@ impl RoleChanges {
     /// Turns the document that the second delta ends in into files again. `held` gives the old
     /// files.
     pub fn rebuild(&self, flattened: &[u8], held: &Files<'_, '_>) -> Result<Rebuilt, BundleError> {
-        let fields = CanonicalObject::parse(flattened).map(|top| top.entries().collect::<Vec<_>>());
+        let most_bins = || listed_versions(&self.outline).map_or(0, |listed| listed.len() as u64);
+        let flattened = prefixes::expand(flattened, most_bins)?;
+        let fields =
+            CanonicalObject::parse(&flattened).map(|top| top.entries().collect::<Vec<_>>());
         let [roles, snapshot, targets] = fields.as_deref().unwrap_or_default() else {
             return Err(BundleError::Damaged("its document is no flattened repository"));
         };

@@ -179,7 +179,8 @@ impl DelegatedRole {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the canonical JSON.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out, Some(&self.extra));
         object.strings("keyids", &self.keys.keyids);
         object.string("name", &self.name);

@@ -66,7 +66,8 @@ fn last_version(canonical: &[u8]) -> Option<Range<usize>> {
     (digits > 0 && canonical[..start].ends_with(b",\"version\":")).then_some(start..end)
 }
 
-fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
+/// Where a part of some bytes is in them.
+pub(crate) fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     start..start + part.len()
 }

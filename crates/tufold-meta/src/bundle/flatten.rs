@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::BundleError;
 use super::sort::{Sortable, sort_by_path};
 use super::table::{Chain, Home, Table};
+use super::{BundleError, prefixes};
 use crate::cjson::{
     self, CanonicalObject, CanonicalText, Entries, Entry, ObjectCopy, merge, unescape,
 };
@@ -142,6 +142,10 @@ impl<'a> Document<'a> {
                         own.iter().for_each(|target| targets.entry(target.whole));
                         targets.end();
                     }
+                    b"delegations" => match prefixes::tell(field.value) {
+                        Some(told) => signed.key(b"delegations").extend_from_slice(&told),
+                        None => signed.entry(field.whole),
+                    },
                     _ => signed.entry(field.whole),
                 }
             }
