@@ -296,11 +296,13 @@ def rebuild(flattened, outline, roles, old_files):
     if canonical(flat) != flattened or list(flat) != ["roles", "snapshot", "targets"]:
         raise Damaged("not flattened")
     documents = {name.removesuffix(".json"): document for name, document in flat["roles"].items()}
+    left = len(outline["meta"])
     for document in documents.values():
         delegations = document["signed"].get("delegations", {})
         if isinstance(delegations.get("roles"), dict):
             told = delegations["roles"]
-            if len(canonical(told).encode()) > 1024 or 1 << told["bit_length"] > len(outline["meta"]):
+            left -= 1 << told["bit_length"]
+            if len(canonical(told).encode()) > 1024 or left < 0:
                 raise Damaged("list of bins")
             delegations["roles"] = list_of_bins(told)
 

@@ -107,10 +107,10 @@ pub(super) fn tell(delegations: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A flattened repository with all lists as they are. `most_bins` gives how many bins there can be.
+/// A flattened repository with all lists as they are. `most_bins` gives how many bins there can be, in all lists together.
 pub(super) fn expand(
     flattened: &[u8],
-    most_bins: impl Fn() -> u64,
+    most_bins: impl FnOnce() -> u64,
 ) -> Result<Cow<'_, [u8]>, BundleError> {
     let roles = match memmem::find(flattened, MARK) {
         None => None,
@@ -118,6 +118,7 @@ pub(super) fn expand(
     };
     // What it is not is found out by whoever reads it.
     let Some(roles) = roles else { return Ok(Cow::Borrowed(flattened)) };
+    let mut left = most_bins();
     let (mut out, mut done) = (Vec::new(), 0);
     for role in roles.entries() {
         let list = CanonicalObject::of(role)
@@ -130,9 +131,9 @@ pub(super) fn expand(
             return Err(damaged);
         }
         let list: Told = serde_json::from_slice(&cjson::file_text(told)).map_err(|_| damaged)?;
-        if list.bit_length.bin_count() > most_bins() {
-            return Err(BundleError::Damaged("it tells of more bins than the snapshot lists"));
-        }
+        left = left
+            .checked_sub(list.bit_length.bin_count())
+            .ok_or(BundleError::Damaged("it tells of more bins than the snapshot lists"))?;
         let range = range_in(flattened, told);
         out.extend_from_slice(&flattened[done..range.start]);
         list.write_list(&mut out).ok_or(BundleError::Damaged("it tells of bins without a key"))?;
@@ -201,6 +202,18 @@ mod tests {
         for other in ["[]", "[{}]", "{}", "7"] {
             assert_eq!(tell(&delegations(other.as_bytes())), None, "{other}");
         }
+    }
+
+    /// Each of many roles could tell of as many bins as there are.
+    #[test]
+    fn all_lists_together_have_no_more_bins_than_there_are() {
+        let mut list = Vec::new();
+        told(2, "bins").write_list(&mut list).unwrap();
+        let short = String::from_utf8(tell(&delegations(&list)).unwrap()).unwrap();
+        let role = |name: &str| format!("\"{name}\":{{\"signed\":{{\"delegations\":{short}}}}}");
+        let two = format!("{{\"roles\":{{{},{}}}}}", role("a.json"), role("b.json"));
+        assert!(expand(two.as_bytes(), || 8).is_ok());
+        assert!(expand(two.as_bytes(), || 7).is_err());
     }
 
     #[test]
