@@ -189,8 +189,8 @@ impl Committer<'_> {
         let regrouped_targets = kept.regrouped_targets.load(Ordering::Relaxed);
         (self.progress)(Event::Start(Stage::Sync, 1));
         kept.early.finish()?;
-        self.store.sync()?;
-        self.store.replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
+        self.store
+            .sync_and_replace(&format!("{METADATA_FOLDER}{}", file_name("timestamp")), &bytes)?;
         self.deltas.as_ref().map_or(Ok(()), DeltaWriter::keep_spent)?;
         (self.progress)(Event::Finish);
         Ok(Published {

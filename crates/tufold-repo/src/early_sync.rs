@@ -8,8 +8,12 @@ use tufold_store::Store;
 
 use crate::error::Error;
 
-/// So much is written before the disk is set to work: some hundreds of bins.
-const EVERY_BYTES: u64 = 8 << 20;
+/// So much is written before the disk is first set to work, then twice as much, and so on, which is as much as one publish writes in a few
+/// milliseconds.
+const FIRST_BYTES: u64 = 1 << 20;
+
+/// No more is ever left: some hundreds of bins.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// A thread that syncs a store as often as enough was written and the disk is free.
 pub(crate) struct EarlySync<'s> {
@@ -37,7 +41,7 @@ impl<'s> EarlySync<'s> {
     /// Counts what was written.
     pub(crate) fn add(&self, len_bytes: u64) {
         let before = self.written_bytes.fetch_add(len_bytes, Ordering::Relaxed);
-        if before / EVERY_BYTES != (before + len_bytes) / EVERY_BYTES {
+        if step(before) != step(before + len_bytes) {
             // It fails where a message waits already, or where a sync has failed, which `finish` tells.
             let _ = self.wake.try_send(());
         }
@@ -52,5 +56,31 @@ impl<'s> EarlySync<'s> {
     pub(crate) fn finish(self) -> Result<(), Error> {
         drop(self.wake);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// How often the disk has been set to work once so much is written.
+fn step(written_bytes: u64) -> u64 {
+    let doublings = (MOST_BYTES / FIRST_BYTES).ilog2();
+    match written_bytes / FIRST_BYTES {
+        0 => 0,
+        firsts => {
+            u64::from(firsts.ilog2().min(doublings))
+                + 1
+                + (written_bytes / MOST_BYTES).saturating_sub(1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_works_after_one_two_four_and_every_eight_mebibytes() {
+        let steps = (1..=40 << 4).filter(|at| step((at - 1) << 16) != step(at << 16));
+        let mebibytes: Vec<u64> = steps.map(|at| at >> 4).collect();
+        assert_eq!(mebibytes, [1, 2, 4, 8, 16, 24, 32, 40]);
+        assert!((0..1000).all(|at| step(at << 17) <= step((at + 1) << 17)));
     }
 }

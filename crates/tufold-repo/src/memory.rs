@@ -34,6 +34,11 @@ impl Memory {
         self.0 / 8 * 3
     }
 
+    /// What the order of rows may take that are sorted. Where it takes more they are sorted twice.
+    pub(crate) const fn for_order(self) -> u64 {
+        self.0 / 8
+    }
+
     /// What a publish may keep of the documents that it read for its plan.
     pub(crate) const fn for_documents(self) -> u64 {
         self.0 / 4

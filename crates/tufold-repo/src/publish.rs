@@ -93,8 +93,10 @@ impl Publisher {
     /// The writer of a repository; an error if somebody else is.
     pub fn of(mut repository: Repository) -> Result<Self, Error> {
         let lock = repository.private.lock()?;
-        let mut state = repository.state()?;
-        state.digests = repository.private.digests();
+        let private = &repository.private;
+        let (state, digests) = rayon::join(|| repository.state(), || private.digests());
+        let mut state = state?;
+        state.digests = digests;
         let (layout, first_version) = repository.published_layout(&state)?;
         repository.settings.layout = layout;
         if let Some(problem) = state.disagreement(&repository.settings.layout) {

@@ -78,8 +78,12 @@ fn never_replaces_what_was_created(store: &dyn Store) -> Outcome {
 }
 
 fn replaces_what_is_mutable(store: &dyn Store) -> Outcome {
-    for bytes in [&b"first"[..], b"the second, longer", b"3", b""] {
-        store.replace("metadata/timestamp.json", bytes)?;
+    let bytes = [&b"first"[..], b"the second, longer", b"3", b""];
+    for (nth, bytes) in bytes.into_iter().enumerate() {
+        match nth % 2 {
+            0 => store.replace("metadata/timestamp.json", bytes)?,
+            _ => store.sync_and_replace("metadata/timestamp.json", bytes)?,
+        }
         let held = store.get("metadata/timestamp.json", NO_LIMIT)?;
         expect("get", held.as_deref(), Some(bytes))?;
     }
@@ -182,7 +186,11 @@ fn keeps_everything_through_a_sync(store: &dyn Store) -> Outcome {
     store.sync()?;
     expect("created", store.get("a/b", NO_LIMIT)?.as_deref(), Some(&b"one"[..]))?;
     expect("replaced", store.get("a/c", NO_LIMIT)?.as_deref(), Some(&b"two"[..]))?;
-    expect("removed", store.get("gone", NO_LIMIT)?, None)
+    expect("removed", store.get("gone", NO_LIMIT)?, None)?;
+    store.create("b/d", b"four")?;
+    store.sync_and_replace("new/c", b"five")?;
+    expect("created before", store.get("b/d", NO_LIMIT)?.as_deref(), Some(&b"four"[..]))?;
+    expect("replaced after", store.get("new/c", NO_LIMIT)?.as_deref(), Some(&b"five"[..]))
 }
 
 fn lets_one_of_many_creators_win(store: &dyn Store) -> Outcome {

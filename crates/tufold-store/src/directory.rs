@@ -20,7 +20,8 @@ use crate::{Created, Entry, Error, Store, check_name, check_prefix};
 /// call runs: whoever can do that can write the files anyway.
 ///
 /// [`Store::create`] costs three system calls: open, write, close. [`Store::sync`] is one `syncfs`
-/// on Linux, so the whole store must lie on one file system; elsewhere it syncs file by file.
+/// on Linux, so the whole store must lie on one file system; elsewhere it syncs file by file. [`Store::sync_and_replace`] is that
+/// `syncfs`, a rename and one `fsync` of a folder.
 ///
 /// A crash within [`Store::replace`] can leave a file whose name begins with `.tmp-`, which is no
 /// object; [`DirectoryStore::remove_temporary`] removes it.
@@ -322,6 +323,16 @@ impl Store for DirectoryStore {
         temporary.as_file().sync_all().map_err(Error::io("sync", &path))?;
         temporary.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
         folders_up_to(&self.root, &path).try_for_each(sync_folder)
+    }
+
+    fn sync_and_replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let temporary = self.write_temporary(name, bytes)?;
+        let path = self.path(name);
+        // The one sync brings these bytes to the disk as well, and the folders above them.
+        self.unsynced.add(temporary.path());
+        self.unsynced.sync(&self.root)?;
+        temporary.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
+        folders_up_to(&self.root, &path).take(1).try_for_each(sync_folder)
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {

@@ -275,10 +275,12 @@ impl Sync<'_> {
             put(self.public, &name.path(), bundle)?;
         }
         self.snapshot_edges(timestamp.snapshot.version, &snapshot)?;
-        self.public.sync()?;
         let name = file_name("timestamp");
-        if self.held(&name, u64::MAX)?.as_deref() != Some(timestamp.bytes()) {
-            self.public.replace(&format!("{METADATA_FOLDER}{name}"), timestamp.bytes())?;
+        if self.held(&name, u64::MAX)?.as_deref() == Some(timestamp.bytes()) {
+            self.public.sync()?;
+        } else {
+            let name = format!("{METADATA_FOLDER}{name}");
+            self.public.sync_and_replace(&name, timestamp.bytes())?;
         }
         cache.keep_receipts(&self.visit.receipts)
     }

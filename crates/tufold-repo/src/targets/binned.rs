@@ -1,20 +1,22 @@
-//! Targets sorted by bin and path: each bin is one run of bytes, in memory or in a temporary file.
+//! Targets sorted by bin and path: each bin is one run of bytes.
+//!
+//! Rows stay where they were read to, in blocks in memory and in a temporary file. Of a group of bins only the order of its rows is
+//! kept; the group is copied in that order when the first of its bins is asked for. Rows from all over memory, one after another, would
+//! take longer to write than the copy does to make.
 
-use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use tufold_meta::{BitLength, TargetFile, TargetPath};
 
 use super::error::quote;
-use super::intake::{
-    PART_BITS, Packed, Part, SORT_KEY_BYTES, packed_row, sorted_row, temporary_error,
-};
+use super::intake::{PART_BITS, PARTS, Packed, Part, packed_row, sorted_row, temporary_error};
 use super::{LineError, ListError, Target};
+use crate::memory::Memory;
 
 /// The targets of every bin.
 #[derive(Debug)]
@@ -25,29 +27,39 @@ pub(crate) struct Binned {
 /// The targets of one bin, sorted by path. What it holds is not read before it is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    held: Arc<Held>,
-    start: u64,
+    sorted: Arc<Sorted>,
+    group: usize,
+    start: usize,
     len: usize,
     count: u64,
 }
 
-/// Where the runs of a group are.
+/// All rows, as they were read, and in which order they stand.
 #[derive(Debug)]
-enum Held {
-    Memory(Group),
-    File(Arc<Mutex<File>>),
+struct Sorted {
+    rows: Rows,
+    /// Of each group.
+    orders: Vec<Order>,
+    /// The groups that were last put in order: as many as the cores work on, and those that they are done with.
+    recent: Mutex<VecDeque<(usize, Arc<Vec<u8>>)>>,
 }
 
-/// A group in the blocks in which it was read. It is copied in order when the first of its runs is asked for, and the copy goes with the
-/// last of them: rows from all over memory, one after another, would take longer to write than the copy does to make.
+/// Where the rows are.
 #[derive(Debug)]
-struct Group {
-    blocks: Arc<[Packed]>,
-    parts: Range<usize>,
-    /// Where each row begins in the group's bytes, block after block.
-    order: Vec<usize>,
-    len: usize,
-    sorted: OnceLock<Vec<u8>>,
+pub(super) struct Rows {
+    pub(super) blocks: Vec<Packed>,
+    pub(super) parts: Vec<Part>,
+    pub(super) spilled: Option<Mutex<File>>,
+    pub(super) bits: BitLength,
+    pub(super) count: u64,
+}
+
+/// Where each row of a group begins in the group's bytes.
+#[derive(Debug)]
+enum Order {
+    Kept(Vec<u32>),
+    /// Memory does not hold it, so the group is sorted once more.
+    Again,
 }
 
 /// Why rows were not sorted.
@@ -75,68 +87,25 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Sorts rows: those that are `held` and those that are in the first of the files `spilled`, from where all go to the second. Of
-/// several paths that stand twice, the error names the one whose second line comes first.
-pub(super) fn sort(
-    held: Vec<Packed>,
-    parts: &[Part],
-    spilled: Option<(File, File)>,
-    bits: BitLength,
-) -> Result<Binned, Fault> {
-    // A bin is never in two groups, and a group has one part or more.
-    let parts_of_group = 1 << PART_BITS.saturating_sub(bits.bits());
-    let (from, to) = spilled.unzip();
-    let (from, to) = (from.map(Mutex::new), to.map(|file| Arc::new(Mutex::new(file))));
-    let mut place = 0;
-    let groups: Vec<(u64, &[Part])> = parts
-        .chunks(parts_of_group)
-        .map(|group| {
-            let at = place;
-            place += group.iter().map(Part::sorted_bytes).sum::<u64>();
-            (at, group)
-        })
-        .collect();
-    let held: Arc<[Packed]> = held.into();
-    let sorted: Vec<Result<Vec<Run>, Fault>> = groups
-        .into_par_iter()
-        .enumerate()
-        .map(|(nth, (place, group))| {
-            let parts = nth * parts_of_group..(nth + 1) * parts_of_group;
-            let bytes = match &from {
-                None => gather(&held, parts.clone()),
-                Some(file) => gather_spilled(group, file)?,
-            };
-            let (rows, bins) = sort_group(&bytes, nth, bits)?;
-            let len = bins.iter().map(|bin| bin.len).sum();
-            let (held, mut start) = match &to {
-                None => {
-                    let (blocks, order) =
-                        (held.clone(), rows.iter().map(|row| row.start).collect());
-                    (Held::Memory(Group { blocks, parts, order, len, sorted: OnceLock::new() }), 0)
-                }
-                Some(file) => {
-                    let mut sorted = Vec::with_capacity(len);
-                    rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
-                    let mut locked = file.lock().unwrap_or_else(PoisonError::into_inner);
-                    locked.seek(SeekFrom::Start(place))?;
-                    locked.write_all(&sorted)?;
-                    (Held::File(file.clone()), place)
-                }
-            };
-            let held = Arc::new(held);
-            let runs = bins.into_iter().map(|Bin { len, count }| {
-                let run = Run { held: held.clone(), start, len, count };
-                start += len as u64;
-                run
-            });
-            Ok(runs.collect())
-        })
-        .collect();
-    let mut runs = Vec::new();
+/// Sorts rows. Of several paths that stand twice, the error names the one whose second line comes first.
+pub(super) fn sort(rows: Rows, memory: Memory) -> Result<Binned, Fault> {
+    let keeps_order = rows.count * size_of::<u32>() as u64 <= memory.for_order();
+    let groups = (0..PARTS / rows.parts_of_group()).into_par_iter().map(|group| {
+        let bytes = rows.gather(group)?;
+        let (sorted, bins) = sort_group(&bytes, group, rows.bits)?;
+        let starts = || sorted.iter().map(|row| u32::try_from(row.start)).collect::<Result<_, _>>();
+        let order = keeps_order.then(starts).and_then(Result::ok);
+        Ok((order.map_or(Order::Again, Order::Kept), bins))
+    });
+    let mut orders = Vec::new();
+    let mut bins = Vec::new();
     let mut twice: Option<(String, u64, u64)> = None;
-    for group in sorted {
+    for group in groups.collect::<Vec<Result<_, Fault>>>() {
         match group {
-            Ok(group) => runs.extend(group),
+            Ok((order, of_group)) => {
+                orders.push(order);
+                bins.push(of_group);
+            }
             Err(Fault::Twice(path, first, line)) => {
                 if twice.as_ref().is_none_or(|(_, _, other)| line < *other) {
                     twice = Some((path, first, line));
@@ -145,59 +114,81 @@ pub(super) fn sort(
             Err(fault) => return Err(fault),
         }
     }
-    match twice {
-        Some((path, first, line)) => Err(Fault::Twice(path, first, line)),
-        None => Ok(Binned { runs }),
+    if let Some((path, first, line)) = twice {
+        return Err(Fault::Twice(path, first, line));
     }
+    let sorted = Arc::new(Sorted { rows, orders, recent: Mutex::default() });
+    let runs = bins.into_iter().enumerate().flat_map(|(group, bins)| {
+        let (sorted, mut start) = (sorted.clone(), 0);
+        bins.into_iter().map(move |Bin { len, count }| {
+            let run = Run { sorted: sorted.clone(), group, start, len, count };
+            start += len;
+            run
+        })
+    });
+    Ok(Binned { runs: runs.collect() })
 }
 
-impl Part {
-    fn bytes(&self) -> u64 {
-        self.extents.iter().map(|&(_, len)| len as u64).sum()
+impl Rows {
+    /// A bin is never in two groups, and a group has one part or more.
+    fn parts_of_group(&self) -> usize {
+        1 << PART_BITS.saturating_sub(self.bits.bits())
     }
 
-    fn sorted_bytes(&self) -> u64 {
-        self.bytes() - self.rows * SORT_KEY_BYTES as u64
-    }
-}
-
-/// All rows of some parts that are in memory.
-fn gather(blocks: &[Packed], parts: Range<usize>) -> Vec<u8> {
-    let pieces = || blocks.iter().map(|block| block.of_parts(parts.clone()).0);
-    let mut bytes = Vec::with_capacity(pieces().map(<[u8]>::len).sum());
-    pieces().for_each(|piece| bytes.extend_from_slice(piece));
-    bytes
-}
-
-/// All rows of some parts that are in the file.
-fn gather_spilled(group: &[Part], file: &Mutex<File>) -> io::Result<Vec<u8>> {
-    let len = group.iter().map(Part::bytes).sum::<u64>();
-    let mut bytes = Vec::with_capacity(usize::try_from(len).map_err(io::Error::other)?);
-    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-    for &(offset, len) in group.iter().flat_map(|part| &part.extents) {
-        file.seek(SeekFrom::Start(offset))?;
-        let end = bytes.len() + len;
-        Read::by_ref(&mut *file).take(len as u64).read_to_end(&mut bytes)?;
-        if bytes.len() != end {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    /// All rows of a group, in the order in which they were read.
+    fn gather(&self, group: usize) -> io::Result<Vec<u8>> {
+        let count = self.parts_of_group();
+        let parts = group * count..(group + 1) * count;
+        let extents = || self.parts[parts.clone()].iter().flat_map(|part| &part.extents);
+        let pieces = || self.blocks.iter().map(|block| block.of_parts(parts.clone()));
+        let spilled: usize = extents().map(|&(_, len)| len).sum();
+        let held: usize = pieces().map(<[u8]>::len).sum();
+        let mut bytes = Vec::with_capacity(spilled + held);
+        if let Some(file) = &self.spilled {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            for &(offset, len) in extents() {
+                file.seek(SeekFrom::Start(offset))?;
+                let end = bytes.len() + len;
+                Read::by_ref(&mut *file).take(len as u64).read_to_end(&mut bytes)?;
+                if bytes.len() != end {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
         }
+        pieces().for_each(|piece| bytes.extend_from_slice(piece));
+        Ok(bytes)
     }
-    Ok(bytes)
 }
 
-impl Group {
-    /// The rows in order.
-    fn sorted(&self) -> io::Result<&[u8]> {
-        if let Some(sorted) = self.sorted.get() {
-            return Ok(sorted);
+impl Sorted {
+    /// The rows of a group in order.
+    fn group(&self, group: usize) -> io::Result<Arc<Vec<u8>>> {
+        let lock = || self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, bytes)) = lock().iter().find(|(recent, _)| *recent == group) {
+            return Ok(bytes.clone());
         }
-        let bytes = gather(&self.blocks, self.parts.clone());
-        let mut sorted = Vec::with_capacity(self.len);
-        for &start in &self.order {
-            sorted.extend_from_slice(packed_row(&bytes, start).ok_or_else(damaged)?.sorted);
+        // Another thread may do the same meanwhile, which costs time and no more.
+        let bytes = self.rows.gather(group)?;
+        let mut sorted = Vec::with_capacity(bytes.len());
+        match &self.orders[group] {
+            Order::Kept(starts) => {
+                for &start in starts {
+                    let row = packed_row(&bytes, start as usize).ok_or_else(damaged)?;
+                    sorted.extend_from_slice(row.sorted);
+                }
+            }
+            Order::Again => {
+                let rows = sort_group(&bytes, group, self.rows.bits).map_err(|_| damaged())?.0;
+                rows.iter().for_each(|row| sorted.extend_from_slice(row.sorted));
+            }
         }
-        // Another thread may have been first, with the same bytes.
-        Ok(self.sorted.get_or_init(|| sorted))
+        let sorted = Arc::new(sorted);
+        let mut recent = lock();
+        if recent.len() >= 2 * rayon::current_num_threads() {
+            recent.pop_front();
+        }
+        recent.push_back((group, sorted.clone()));
+        Ok(sorted)
     }
 }
 
@@ -212,7 +203,7 @@ struct Bin {
 }
 
 /// A row of a group.
-struct Sorted<'b> {
+struct SortedRow<'b> {
     bin: u32,
     line: u64,
     start: usize,
@@ -225,12 +216,12 @@ fn sort_group(
     bytes: &[u8],
     nth: usize,
     bits: BitLength,
-) -> Result<(Vec<Sorted<'_>>, Vec<Bin>), Fault> {
+) -> Result<(Vec<SortedRow<'_>>, Vec<Bin>), Fault> {
     let mut rows = Vec::new();
     let mut start = 0;
     while start < bytes.len() {
         let row = packed_row(bytes, start).ok_or_else(damaged)?;
-        rows.push(Sorted {
+        rows.push(SortedRow {
             bin: row.hash >> (32 - bits.bits()),
             line: row.line,
             start,
@@ -281,8 +272,8 @@ impl Run {
 
     /// Calls `with` on every target in the order of the paths.
     pub(crate) fn for_each(&self, mut with: impl FnMut(&str, TargetFile)) -> io::Result<()> {
-        let bytes = self.bytes()?;
-        let mut rest = &*bytes;
+        let group = self.sorted.group(self.group)?;
+        let mut rest = &group[self.start..self.start + self.len];
         while !rest.is_empty() {
             let row = sorted_row(rest).and_then(|(path, file, used)| {
                 with(path, file.unpack()?);
@@ -303,21 +294,5 @@ impl Run {
             Err(error) => wrong = Some(error),
         })?;
         wrong.map_or(Ok(targets), |error| Err(io::Error::other(error)))
-    }
-
-    fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
-        match &*self.held {
-            Held::Memory(group) => {
-                let start = usize::try_from(self.start).map_err(io::Error::other)?;
-                Ok(Cow::Borrowed(&group.sorted()?[start..start + self.len]))
-            }
-            Held::File(file) => {
-                let mut bytes = vec![0; self.len];
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(self.start))?;
-                file.read_exact(&mut bytes)?;
-                Ok(Cow::Owned(bytes))
-            }
-        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Each core reads a block of the list and packs its rows; within the block each row is put with the
 //! others of its part, which is told by the leading bits of the SHA-256 of its path. Where the blocks
-//! grow too many they go part by part to a temporary file, which has no name and so goes with the
-//! process, however that ends.
+//! grow too many, those that are there go part by part to a temporary file, which has no name and so
+//! goes with the process, however that ends.
 //!
 //! A packed row: the first four bytes of the hash (big-endian), the number of its line (8), the
 //! length of the path (2) and of what follows it (4, all little-endian); the path; then the file's
@@ -11,7 +11,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use tufold_meta::{Digest, Hashes, TargetFile, TargetPath};
 
-use super::binned::{Binned, sort};
+use super::binned::{Binned, Rows, sort};
 use super::error::quote;
 use super::read::{
     TARGETS_HEADER, columns, is_blank, target_length, target_sha256, utf8, value_path,
@@ -31,10 +31,10 @@ use crate::memory::Memory;
 
 /// How many parts the rows are spread over: by so many leading bits of the hash.
 pub(super) const PART_BITS: u32 = 10;
-const PARTS: usize = 1 << PART_BITS;
+pub(super) const PARTS: usize = 1 << PART_BITS;
 
 /// Hash and line, which a sorted row no longer needs.
-pub(super) const SORT_KEY_BYTES: usize = 4 + 8;
+const SORT_KEY_BYTES: usize = 4 + 8;
 const LENGTHS_BYTES: usize = 2 + 4;
 
 /// What stands for the length of a file that has a length and a SHA-256 alone.
@@ -61,7 +61,6 @@ pub struct Intake {
 /// The rows of some leading bits that are in the temporary file.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub(super) rows: u64,
     /// Where they are: offset and length.
     pub(super) extents: Vec<(u64, usize)>,
 }
@@ -70,8 +69,8 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Packed {
     bytes: Vec<u8>,
-    /// Where each part ends in the bytes, and how many rows it has.
-    parts: Vec<(usize, usize)>,
+    /// Where each part ends in the bytes.
+    ends: Vec<usize>,
     rows: u64,
     path_bytes: u64,
 }
@@ -202,9 +201,8 @@ impl Intake {
         for (nth, part) in self.parts.iter_mut().enumerate() {
             let mut len = 0;
             for packed in &self.held {
-                let (bytes, rows) = packed.of_parts(nth..nth + 1);
+                let bytes = packed.of_parts(nth..nth + 1);
                 file.write_all(bytes).map_err(failed)?;
-                part.rows += rows;
                 len += bytes.len();
             }
             if len > 0 {
@@ -220,19 +218,9 @@ impl Intake {
     }
 
     /// Sorts the rows into bins; an error if a path is there twice.
-    pub(crate) fn into_bins(mut self, bits: tufold_meta::BitLength) -> Result<Binned, ListError> {
-        if self.spilled.is_some() {
-            self.spill()?;
-        }
-        let spilled = match self.spilled {
-            None => None,
-            Some(mut file) => {
-                let failed = |error| temporary_error(&self.folder, error);
-                file.seek(SeekFrom::Start(0)).map_err(failed)?;
-                Some((file, tempfile::tempfile_in(&self.folder).map_err(failed)?))
-            }
-        };
-        sort(self.held, &self.parts, spilled, bits)
+    pub(crate) fn into_bins(self, bits: tufold_meta::BitLength) -> Result<Binned, ListError> {
+        let (parts, spilled) = (self.parts, self.spilled.map(Mutex::new));
+        sort(Rows { blocks: self.held, parts, spilled, bits, count: self.rows }, self.memory)
             .map_err(|fault| fault.into_list_error(self.name, &self.folder))
     }
 
@@ -278,16 +266,16 @@ impl From<TargetList> for Intake {
 
 impl Packed {
     fn of(rows: &[Row<'_>]) -> Self {
-        let mut parts = vec![(0, 0); PARTS];
+        let mut counts = vec![0; PARTS];
         for row in rows {
-            parts[row.part()].1 += 1;
+            counts[row.part()] += 1;
         }
         // Where the next row of each part stands in the order.
         let mut next: Vec<usize> = Vec::with_capacity(PARTS);
         let mut before = 0;
-        for (_, rows) in &parts {
+        for count in &counts {
             next.push(before);
-            before += *rows;
+            before += *count;
         }
         let mut order = vec![0; rows.len()];
         for (at, row) in rows.iter().enumerate() {
@@ -297,22 +285,19 @@ impl Packed {
         }
         let mut bytes = Vec::with_capacity(rows.iter().map(Row::packed_len).sum());
         let mut order = order.into_iter();
-        for (end, count) in &mut parts {
-            for at in order.by_ref().take(*count) {
-                rows[at].pack(&mut bytes);
-            }
-            *end = bytes.len();
-        }
+        let ends = counts.into_iter().map(|count| {
+            order.by_ref().take(count).for_each(|at| rows[at].pack(&mut bytes));
+            bytes.len()
+        });
+        let ends = ends.collect();
         let path_bytes = rows.iter().map(|row| row.path.len() as u64).sum();
-        Self { bytes, parts, rows: rows.len() as u64, path_bytes }
+        Self { bytes, ends, rows: rows.len() as u64, path_bytes }
     }
 
-    /// The rows of some parts, and how many these are.
-    pub(super) fn of_parts(&self, parts: Range<usize>) -> (&[u8], u64) {
-        let start = parts.start.checked_sub(1).map_or(0, |before| self.parts[before].0);
-        let end = parts.end.checked_sub(1).map_or(0, |last| self.parts[last].0);
-        let rows = self.parts[parts].iter().map(|(_, rows)| *rows as u64).sum();
-        (&self.bytes[start..end], rows)
+    /// The rows of some parts.
+    pub(super) fn of_parts(&self, parts: Range<usize>) -> &[u8] {
+        let end = |parts: usize| parts.checked_sub(1).map_or(0, |last| self.ends[last]);
+        &self.bytes[end(parts.start)..end(parts.end)]
     }
 }
 
