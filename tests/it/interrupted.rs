@@ -56,6 +56,8 @@ fn a_publish_goes_on_where_another_stopped() {
                 fs::write(repo.metadata().join(name), &bytes[..len]).unwrap();
             }
             fs::write(repo.metadata().join(".tmp-timestamp"), "half").unwrap();
+            // As the lock of a writer that died.
+            fs::write(repo.private().join("lock"), "\0").unwrap();
             ledger.note(&repo.metadata());
             assert_sound(&repo, after("1h"), &what);
             assert_eq!(repo.check(after("1h"), Strictness::Strict).is_sound(), count == 0);

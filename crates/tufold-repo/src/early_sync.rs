@@ -8,12 +8,11 @@ use tufold_store::Store;
 
 use crate::error::Error;
 
-/// So much is written before the disk is first set to work, then twice as much, and so on, which is as much as one publish writes in a few
-/// milliseconds.
-const FIRST_BYTES: u64 = 1 << 20;
+/// So much is written before the disk is set to work, each time: what it takes some milliseconds for.
+const EVERY_BYTES: u64 = 1 << 20;
 
-/// No more is ever left: some hundreds of bins.
-const MOST_BYTES: u64 = 8 << 20;
+/// A long publish has it work less often, on some hundreds of bins at a time.
+const EVERY_BYTES_OF_LONG: u64 = 8 << 20;
 
 /// A thread that syncs a store as often as enough was written and the disk is free.
 pub(crate) struct EarlySync<'s> {
@@ -61,15 +60,8 @@ impl<'s> EarlySync<'s> {
 
 /// How often the disk has been set to work once so much is written.
 fn step(written_bytes: u64) -> u64 {
-    let doublings = (MOST_BYTES / FIRST_BYTES).ilog2();
-    match written_bytes / FIRST_BYTES {
-        0 => 0,
-        firsts => {
-            u64::from(firsts.ilog2().min(doublings))
-                + 1
-                + (written_bytes / MOST_BYTES).saturating_sub(1)
-        }
-    }
+    let often = written_bytes.min(EVERY_BYTES_OF_LONG) / EVERY_BYTES;
+    often + (written_bytes / EVERY_BYTES_OF_LONG).saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -77,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_disk_works_after_one_two_four_and_every_eight_mebibytes() {
+    fn the_disk_works_after_each_of_the_first_mebibytes_and_then_after_every_eight() {
         let steps = (1..=40 << 4).filter(|at| step((at - 1) << 16) != step(at << 16));
         let mebibytes: Vec<u64> = steps.map(|at| at >> 4).collect();
-        assert_eq!(mebibytes, [1, 2, 4, 8, 16, 24, 32, 40]);
+        assert_eq!(mebibytes, [1, 2, 3, 4, 5, 6, 7, 8, 16, 24, 32, 40]);
         assert!((0..1000).all(|at| step(at << 17) <= step((at + 1) << 17)));
     }
 }

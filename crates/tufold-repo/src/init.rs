@@ -193,7 +193,7 @@ impl NewRepository {
             self.create_private(path)?;
         }
         let private = Private::open(path)?;
-        let _lock = private.lock()?;
+        let lock = private.lock()?;
         // Another init may have been first.
         if private.root()?.as_ref() != Some(&self.root_bytes) || self.place.is_published()? {
             return Err(Error::Exists(self.place.name().to_owned()));
@@ -202,6 +202,7 @@ impl NewRepository {
         self.place.with_public(|public| {
             private.remove_temporary()?;
             remove_temporary(self.place.public_folder())?;
+            lock.set_cleared();
             if private.settings()? != self.settings {
                 private.set_settings(&self.settings)?;
             }

@@ -81,7 +81,7 @@ pub struct Publisher {
     /// The version that the bins started at: no delta of theirs leads over it.
     pub(crate) first_version: Version,
     memory: Memory,
-    _lock: tufold_store::Lock,
+    lock: tufold_store::Lock,
 }
 
 impl Publisher {
@@ -104,7 +104,7 @@ impl Publisher {
         }
         let keyring = repository.private.keyring()?;
         let memory = Memory::default();
-        Ok(Self { repository, state, keyring, first_version, memory, _lock: lock })
+        Ok(Self { repository, state, keyring, first_version, memory, lock })
     }
 
     /// Which deltas this publish and later ones write.
@@ -141,14 +141,20 @@ impl Publisher {
         }
         progress(Event::Start(Stage::Compare, work.len() as u64));
         let held_bytes = AtomicU64::new(0);
-        let planned = work
-            .into_par_iter()
-            .map(|(role, work)| {
-                let planned = self.plan_role(role, work, now, &held_bytes)?;
-                progress(Event::Advance(1));
-                Ok(planned)
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        let copies = !idle || !refresh.is_empty();
+        let (planned, snapshot) = rayon::join(
+            || {
+                let planned = work.into_par_iter().map(|(role, work)| {
+                    let planned = self.plan_role(role, work, now, &held_bytes)?;
+                    progress(Event::Advance(1));
+                    Ok(planned)
+                });
+                planned.collect::<Result<Vec<_>, Error>>()
+            },
+            // Its many entries take a while to copy.
+            || copies.then(|| next_snapshot(&self.state.snapshot, &lifetimes, now)),
+        );
+        let planned = planned?;
         let soonest = planned.iter().map(|planned| planned.due_at).min();
         let next_sweep = if sweep {
             // Not at every publish, though some bin is always the next one due.
@@ -179,7 +185,8 @@ impl Publisher {
             lifetimes,
             root: None,
             roles,
-            snapshot: new_snapshot.then(|| next_snapshot(old, &lifetimes, now)),
+            snapshot: new_snapshot
+                .then(|| snapshot.unwrap_or_else(|| next_snapshot(old, &lifetimes, now))),
             timestamp: TimestampPlan {
                 version: timestamp.version.next(),
                 snapshot: (!new_snapshot && new_timestamp).then(|| timestamp.snapshot.clone()),
@@ -243,8 +250,11 @@ impl Publisher {
             DeltaWriter::new(public, bases, ladder, self.first_version, self.memory)
         });
         let regrouped = plan.regrouping.is_some();
-        // What an earlier publish left is gone before anything of the kind is written.
-        let published = committer.commit_beside(plan, || self.repository.remove_temporary())?;
+        // What a killed writer left is gone before anything of the kind is written.
+        let published = committer.commit_beside(plan, || match self.lock.was_left() {
+            true => self.repository.remove_temporary().map(|()| self.lock.set_cleared()),
+            false => Ok(()),
+        })?;
         if private.settings()? != self.repository.settings {
             private.set_settings(&self.repository.settings)?;
         }

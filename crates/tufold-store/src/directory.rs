@@ -29,7 +29,7 @@ use crate::{Created, Entry, Error, Store, check_name, check_prefix};
 pub struct DirectoryStore {
     root: PathBuf,
     access: Access,
-    /// Folders that `create` has made or checked; it does not look at them again.
+    /// Folders that were made or checked; they are not looked at again.
     known_folders: RwLock<HashSet<String>>,
     /// Shared by every `create` between opening its file and closing it. Taken alone to wait for
     /// them.
@@ -186,8 +186,11 @@ impl DirectoryStore {
         self.root.join(name)
     }
 
-    /// Whether every folder above `name` is there.
+    /// Whether every folder above `name` is there, or was.
     fn has_folders(&self, name: &str) -> Result<bool, Error> {
+        if self.knows_folder(name) {
+            return Ok(true);
+        }
         for folder in folders_above(name) {
             let path = self.path(folder);
             match find(&path, "folder")? {
@@ -195,7 +198,18 @@ impl DirectoryStore {
                 Found::Nothing | Found::File(_) => return Ok(false),
             }
         }
+        self.set_known(name);
         Ok(true)
+    }
+
+    fn knows_folder(&self, name: &str) -> bool {
+        let known = self.known_folders.read().unwrap_or_else(PoisonError::into_inner);
+        known.contains(folder_of(name))
+    }
+
+    fn set_known(&self, name: &str) {
+        let mut known = self.known_folders.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(folder_of(name).to_owned());
     }
 
     /// Makes every folder above `name` that is missing.
@@ -216,13 +230,10 @@ impl DirectoryStore {
 
     /// Makes the folders above `name` unless an earlier call did.
     fn make_folders_once(&self, name: &str) -> Result<(), Error> {
-        let folder = folder_of(name);
-        if self.known_folders.read().unwrap_or_else(PoisonError::into_inner).contains(folder) {
-            return Ok(());
+        if !self.knows_folder(name) {
+            self.make_folders(name)?;
+            self.set_known(name);
         }
-        self.make_folders(name)?;
-        let mut known = self.known_folders.write().unwrap_or_else(PoisonError::into_inner);
-        known.insert(folder.to_owned());
         Ok(())
     }
 

@@ -2,18 +2,38 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 
 /// Held by the one writer; dropping it lets the next one in.
+///
+/// The lock file is empty while nobody holds it. One that is not was held by a writer that died.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct Lock {
     file: File,
+    left: AtomicBool,
+}
+
+impl Lock {
+    /// Whether a writer died with it, and nobody has cleared up behind that one yet.
+    pub fn was_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Notes that what the dead writer left half-done is cleared up.
+    pub fn set_cleared(&self) {
+        self.left.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if !self.was_left() {
+            // If this fails, the next writer looks for what is not there.
+            let _ = self.file.set_len(0);
+        }
         // Closing the file is not enough: a process that another thread is just starting holds a
         // copy until it runs its own program. If this fails, closing is all that can be done.
         let _ = self.file.unlock();
@@ -36,10 +56,15 @@ pub fn lock(path: &Path) -> Result<Lock, Error> {
         .open(path)
         .map_err(Error::io("open", path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { file }),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(Error::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => return Err(Error::io("lock", path)(source)),
     }
+    let left = file.metadata().map_err(Error::io("open", path))?.len() > 0;
+    if !left {
+        file.set_len(1).map_err(Error::io("write", path))?;
+    }
+    Ok(Lock { file, left: AtomicBool::new(left) })
 }
 
 #[cfg(test)]
@@ -67,6 +92,22 @@ mod tests {
         let _copy = held.file.try_clone().unwrap();
         drop(held);
         let _held = lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_writer_that_died_is_told_of_until_somebody_has_cleared_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert!(!lock(&path).unwrap().was_left());
+        assert!(!lock(&path).unwrap().was_left(), "given back");
+        let dead = lock(&path).unwrap();
+        let _ = dead.file.unlock();
+        std::mem::forget(dead);
+        for _ in 0..2 {
+            assert!(lock(&path).unwrap().was_left());
+        }
+        lock(&path).unwrap().set_cleared();
+        assert!(!lock(&path).unwrap().was_left());
     }
 
     #[test]

@@ -43,6 +43,8 @@ fn a_rotation_goes_on_where_another_stopped() {
                 }
                 let temporary = metadata.join(".tmp-x");
                 fs::write(&temporary, "half").unwrap();
+                // As the lock of a writer that died.
+                fs::write(copy.path().join("private/lock"), "\0").unwrap();
                 let mut ledger = Ledger::default();
                 ledger.note(&metadata);
                 assert_readable(copy.path(), scene.now, &what);
