@@ -26,7 +26,7 @@ pub struct DeltaUse {
 /// How many times a delta could not be used, by the first reason of each.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]
 pub struct Fallbacks {
-    /// It was not there. The visit asked for no more.
+    /// It was not there. The visit asked for no more, but where it was a bundle: then for those of single documents.
     pub missing: u64,
     /// It came too late or too slowly. The visit asked for no more.
     pub late: u64,
@@ -150,6 +150,12 @@ impl DeltaMeter {
         add(&self.rebuilt_bytes, document_len_bytes);
     }
 
+    /// A bundle is not there. A publisher leaves out one that would take too much memory, and has the deltas of documents all the
+    /// same.
+    pub(crate) fn count_missing_bundle(&self) {
+        add(&self.fallbacks[Reason::Missing as usize], 1);
+    }
+
     /// A document, or a bundle, could not be used.
     pub(crate) fn count_fallback(&self, reason: Reason) {
         add(&self.fallbacks[reason as usize], 1);
@@ -195,6 +201,14 @@ mod tests {
         assert_eq!(meter.asks(), asks, "{reasons:?}");
         let counted: u64 = meter.used().fallbacks.by_reason().iter().map(|(_, count)| count).sum();
         assert_eq!(counted, reasons.len() as u64);
+    }
+
+    #[test]
+    fn asks_on_where_a_bundle_is_missing() {
+        let meter = DeltaMeter::default();
+        (0..5).for_each(|_| meter.count_missing_bundle());
+        assert!(meter.asks());
+        assert_eq!(meter.used().fallbacks.missing, 5);
     }
 
     #[test]

@@ -136,7 +136,11 @@ impl<'c> Documents<'c> {
         let transfer = Transfer { limits: &limits, ..self.transfer() };
         let path = format!("{}{}", self.client.source.base_folder, name.path());
         let fetched = transfer.delta(&path, max_len_bytes);
-        fetched.inspect_err(|reason| self.meter.deltas.note(*reason))
+        let is_bundle = matches!(name, DeltaName::Mirror { .. });
+        fetched.inspect_err(|reason| match reason {
+            Reason::Missing if is_bundle => {}
+            reason => self.meter.deltas.note(*reason),
+        })
     }
 
     /// So many requests had to wait for one another.

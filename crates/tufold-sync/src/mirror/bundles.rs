@@ -94,6 +94,7 @@ impl Sync<'_> {
                 documents.bring(state.brought(to, all));
                 self.bundles = names.into_iter().zip(bundles).collect();
             }
+            Err(Reason::Missing) => documents.meter.deltas.count_missing_bundle(),
             Err(reason) => documents.meter.deltas.count_fallback(reason),
         }
         Ok(())
