@@ -81,7 +81,17 @@ pub(crate) struct Steps {
     pub(crate) neighbours: f64,
     /// For each of them, how alone it is: 1 among none, 1/2 beside one.
     pub(crate) alone: f64,
+    /// Deltas of those that add targets to a list that stays short; see [`SHORT`].
+    #[serde(default)]
+    pub(crate) short: f64,
+    /// Targets that these add.
+    #[serde(default)]
+    pub(crate) short_added: f64,
 }
+
+/// A list of fewer targets is short: the codec lets what is listed already tell what comes in an object of so many entries,
+/// before or after, and tells it anew in a smaller one.
+pub(crate) const SHORT: u64 = 17;
 
 /// Deltas of snapshots.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -351,7 +361,7 @@ pub(crate) struct Counts {
 
 adds_up! {
     Documents { count, empty, digits, entry_bytes, spread }
-    Steps { count, added, added_bytes, changed, removed, places, neighbours, alone }
+    Steps { count, added, added_bytes, changed, removed, places, neighbours, alone, short, short_added }
     SnapshotSteps { count, signed, entropy, digests, names, name_bytes }
     TopSteps { count, projects, name_bytes, paths, path_bytes, gone, touched, places, novelty }
     Bundles { count, outline, roles, top }
@@ -411,10 +421,27 @@ impl Steps {
         }
     }
 
+    /// Says how likely the lists stay short, and how likely one of these deltas adds any target to its list.
+    pub(crate) fn shortly(self, is_short: f64, adds: f64) -> Self {
+        Self { short: self.count * is_short * adds, short_added: self.added * is_short, ..self }
+    }
+
     /// What the rates of a role's edges are rates of.
     pub(crate) fn features(&self) -> Vec<f64> {
-        let Self { count, added, added_bytes, changed, removed, places, neighbours, alone } = *self;
-        vec![count, added, added_bytes, changed, removed, places, neighbours, alone]
+        let Self { count, added, added_bytes, changed, removed, places, .. } = *self;
+        let Self { neighbours, alone, short, short_added, .. } = *self;
+        vec![
+            count,
+            added,
+            added_bytes,
+            changed,
+            removed,
+            places,
+            neighbours,
+            alone,
+            short,
+            short_added,
+        ]
     }
 }
 

@@ -8,12 +8,13 @@ use tufold_repo::targets::TargetList;
 
 use crate::Error;
 use crate::cost::{Costs, Provenance, Row};
+use crate::counts::Counts;
 use crate::layout::{Bins, LayoutSpec, Snapshots};
 use crate::plan::cheapest_bits;
 use crate::predict::Predictor;
 use crate::rates::Rates;
 use crate::rebins::{self, RebinRow, Step};
-use crate::replay::{ReplayOptions, Replayed, experiment, replay, replay_trace};
+use crate::replay::{COUNTING, ReplayOptions, Replayed, experiment, recount, replay, replay_trace};
 use crate::scenario::Scenario;
 use crate::survey::CodecCost;
 use crate::trace::Lists;
@@ -171,6 +172,8 @@ pub fn grow(
                     let step = |at, of| progress(Event::Publish(name.clone(), at, of));
                     replay(&scaled, settled, grid.options, &grid.work, &step)
                 })?;
+                let again = &|| recount(&scaled, (settled, None), grid.options);
+                let replayed = cells.counted(replayed, again)?;
                 progress(Event::Cell);
                 if let Some(replayed) = replayed {
                     let predicted = predictor.price(settled, &replayed.counted)?;
@@ -290,6 +293,13 @@ pub(crate) fn doublings(from: u64, to: u64) -> i32 {
     if log < 0.0 { -whole } else { whole }
 }
 
+/// A replay that is noted under a key.
+pub(crate) struct Noted {
+    key: String,
+    /// Its counts may be those of an older tufold.
+    pub(crate) replayed: Replayed,
+}
+
 /// What is done already, and the file that it is noted in.
 pub(crate) struct Cells<'g> {
     grid: &'g Grid,
@@ -325,12 +335,30 @@ impl<'g> Cells<'g> {
         &mut self,
         key: String,
         replay: &mut dyn FnMut() -> Result<Replayed, Error>,
-    ) -> Result<Option<Replayed>, Error> {
-        let found = self.found(key, &mut || Ok(Found::Replayed(Box::new(replay()?))))?;
+    ) -> Result<Option<Noted>, Error> {
+        let found = self.found(key.clone(), &mut || Ok(Found::Replayed(Box::new(replay()?))))?;
         Ok(match found {
-            Some(Found::Replayed(replayed)) => Some(*replayed),
+            Some(Found::Replayed(replayed)) => Some(Noted { key, replayed: *replayed }),
             Some(Found::Codecs(_)) | None => None,
         })
+    }
+
+    /// The same as it is counted now. What was noted before that is counted anew by `recount`, and noted again; the last note
+    /// of a key counts.
+    pub(crate) fn counted(
+        &self,
+        noted: Option<Noted>,
+        recount: &dyn Fn() -> Result<Counts, Error>,
+    ) -> Result<Option<Replayed>, Error> {
+        let Some(Noted { key, mut replayed }) = noted else { return Ok(None) };
+        if replayed.counting != COUNTING {
+            replayed.counted = recount()?;
+            replayed.counting = COUNTING;
+            if let Some(file) = &self.grid.resume {
+                note(file, &Cell { key, found: Found::Replayed(Box::new(replayed.clone())) })?;
+            }
+        }
+        Ok(Some(replayed))
     }
 
     /// The same of codecs.

@@ -138,6 +138,16 @@ impl Count {
     }
 }
 
+/// The chance that fewer than `limit` come where `mean` come on average, each for itself.
+pub(crate) fn poisson_below(mean: f64, limit: u64) -> f64 {
+    let mut chance = (-mean).exp();
+    (1..=limit).fold(0.0, |sum, next| {
+        let with = sum + chance;
+        chance *= mean / next as f64;
+        with
+    })
+}
+
 /// The mean digits of a length that is normal about `mean`.
 pub(crate) fn mean_digits(mean: f64, deviation: f64) -> f64 {
     let reaches = |power: i32| normal_tail((10_f64.powi(power) - 0.5 - mean) / deviation.max(1e-9));
@@ -238,6 +248,14 @@ mod tests {
         check(count(8.0, 1.0, 0.5).mean_digits_of_version(), 1.5);
         check(count(0.0, 1e6, 0.002).mean_digits_of_version(), 4.0);
         check(count(0.0, 1000.0, 1.0).mean_digits_of_version(), 4.0);
+    }
+
+    #[test]
+    fn chances_of_few_are_poissons() {
+        check(poisson_below(0.0, 17), 1.0);
+        check(poisson_below(2.0, 1), (-2.0_f64).exp());
+        check(poisson_below(3.0, 3), 8.5 * (-3.0_f64).exp());
+        check(poisson_below(1e6, 17), 0.0);
     }
 
     #[test]

@@ -286,7 +286,7 @@ impl<'s> Predictor<'s> {
     ) -> Result<Transfer, Error> {
         let rates = &self.rates.delta;
         let bytes = shared.timestamp.gzip()
-            + rates.snapshot(&reads.snapshot)
+            + rates.snapshot(layout.form, &reads.snapshot)
             + rates.cold_snapshot(&reads.cold_snapshot, shared.listed)
             + self.top_edges(layout, &reads.top, &reads.flat_top)
             + reads.top_whole * shared.targets.gzip()
@@ -330,7 +330,7 @@ impl<'s> Predictor<'s> {
         let rates = &self.rates.delta;
         let is_made = layout.snapshot != Snapshots::Merkle;
         let delta_bytes = if is_made {
-            rates.snapshot(&writes.snapshot)
+            rates.snapshot(layout.form, &writes.snapshot)
                 + rates.cold_snapshot(&writes.cold_snapshot, shared.listed)
                 + self.top_edges(layout, &writes.top, &writes.flat_top)
                 + rates.bins_role(&writes.bins_steps)

@@ -80,7 +80,8 @@ pub struct WholeRates {
 #[serde(default, deny_unknown_fields)]
 pub struct DeltaRates {
     /// A role's edge: fixed (signature included), a target added, a byte of its path, a target changed, one removed, a byte that
-    /// tells which, the logarithm of an added target's neighbours, and how alone it is.
+    /// tells which, the logarithm of an added target's neighbours, how alone it is, an edge that adds to a short list, and a target
+    /// that it adds.
     pub role: Vec<f64>,
     /// The same for a project's role.
     pub project: Vec<f64>,
@@ -94,7 +95,10 @@ pub struct DeltaRates {
     /// A snapshot's edge: fixed (no signature), a byte of entropy of its versions, a new digest, a new role, a byte of its
     /// name.
     pub snapshot: Vec<f64>,
-    /// A snapshot from nothing: the same (signature included), with the bytes of `cold_versions` in the place of entropy.
+    /// The same where each project has a role. Which of those change can be told from how often they did, so a byte of entropy takes
+    /// less than one.
+    pub project_snapshot: Vec<f64>,
+    /// A snapshot from nothing: as `snapshot` (signature included), with the bytes of `cold_versions` in the place of entropy.
     pub cold: Vec<f64>,
     /// A role's version in a snapshot from nothing, by the bits of its entropy: it is told from its neighbour's, which takes
     /// up to twice as much.
@@ -157,6 +161,11 @@ impl Rates {
     }
 }
 
+/// Whether each project has a role.
+fn is_project(form: Form) -> bool {
+    matches!(form, Form::ProjectsListed | Form::ProjectsWildcard)
+}
+
 /// What each bin takes in the role `bins`, by the bits of its number.
 fn by_bits(curve: &Curve, bits: f64) -> f64 {
     let longest = curve.last().map_or(0.0, |point| point.0);
@@ -173,8 +182,7 @@ impl WholeRates {
 
     /// Roles that list targets.
     pub(crate) fn roles(&self, form: Form, documents: &Documents) -> f64 {
-        let is_project = matches!(form, Form::ProjectsListed | Form::ProjectsWildcard);
-        let (curve, (entry_bytes, slope)) = match is_project {
+        let (curve, (entry_bytes, slope)) = match is_project(form) {
             true => (&self.project, self.project_entry),
             false => (&self.bin, self.bin_entry),
         };
@@ -289,6 +297,7 @@ impl DeltaRates {
             ("cold", self.cold.len(), snapshot),
             ("bundle", self.bundle.len(), bundle),
             ("project", self.project.len(), of_projects(role)),
+            ("project_snapshot", self.project_snapshot.len(), of_projects(snapshot)),
             ("wildcard", self.wildcard.len(), of_projects(top)),
             ("listed", self.listed.len(), of_projects(top)),
             ("wildcard_bundle", self.wildcard_bundle.len(), of_projects(bundle)),
@@ -297,8 +306,7 @@ impl DeltaRates {
     }
 
     pub(crate) fn role(&self, form: Form, steps: &Steps) -> f64 {
-        let is_project = matches!(form, Form::ProjectsListed | Form::ProjectsWildcard);
-        weigh(if is_project { &self.project } else { &self.role }, &steps.features())
+        weigh(if is_project(form) { &self.project } else { &self.role }, &steps.features())
     }
 
     pub(crate) fn bins_role(&self, steps: &Steps) -> f64 {
@@ -310,8 +318,9 @@ impl DeltaRates {
         weigh(rates, &steps.features())
     }
 
-    pub(crate) fn snapshot(&self, steps: &SnapshotSteps) -> f64 {
-        weigh(&self.snapshot, &steps.features()) + SIGNATURE_BYTES * steps.signed
+    pub(crate) fn snapshot(&self, form: Form, steps: &SnapshotSteps) -> f64 {
+        let rates = if is_project(form) { &self.project_snapshot } else { &self.snapshot };
+        weigh(rates, &steps.features()) + SIGNATURE_BYTES * steps.signed
     }
 
     /// Snapshots from nothing that list so many roles each.

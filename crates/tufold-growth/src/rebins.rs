@@ -10,7 +10,7 @@ use crate::layout::LayoutSpec;
 use crate::predict::Predictor;
 use crate::predict::rebin::Missed;
 use crate::rates::Rates;
-use crate::replay::{experiment, replay_rebin};
+use crate::replay::{experiment, recount, replay_rebin};
 use crate::scenario::{Client, ClientKind, Figure, Scenario};
 use crate::workload::Experiment;
 
@@ -110,6 +110,8 @@ pub(crate) fn rows(
                 let step = |at, of| progress(Event::Publish(name.clone(), at, of));
                 replay_rebin(&doubling, (from, to), grid.options, &grid.work, &step)
             })?;
+            let again = &|| recount(&doubling, (from, Some(to)), grid.options);
+            let replayed = cells.counted(replayed, again)?;
             progress(Event::Cell);
             if let Some(replayed) = replayed {
                 let predicted = predictor.price_rebin(to, &replayed.counted)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use tufold_delta::Ladder;
 use tufold_meta::Time;
 use tufold_repo::layout::Layout;
 use tufold_repo::settings::{Lifetime, Lifetimes, RoleKind, Settings};
+use tufold_repo::targets::{ChangeList, TargetList};
 use tufold_repo::{
     Input, Memory, NewRepository, Pruner, Published, Publisher, Rebinner, Refresh, Repository,
 };
@@ -24,11 +26,13 @@ use crate::trace::{Synthetic, Trace, dependencies};
 use crate::workload::{Activity, Experiment};
 
 mod keys;
+mod recount;
 mod source;
 mod visitor;
 pub(crate) mod work;
 
 pub(crate) use keys::{keys, pem};
+pub(crate) use recount::recount;
 use source::Shelf;
 pub(crate) use source::{gzip_len, zstd_len};
 use visitor::Visitor;
@@ -41,7 +45,16 @@ pub struct Replayed {
     pub costs: Costs,
     /// What the history did, for the predictor.
     pub(crate) counted: Counts,
+    /// How that was counted.
+    #[serde(default)]
+    pub(crate) counting: u32,
+    /// Where it happened: to remove a million files may take minutes, and until then the costs can be noted.
+    #[serde(skip)]
+    _work: Option<Arc<Work>>,
 }
+
+/// Goes up with each number that [`Counts`] gets: what was noted by an older one is counted anew, and not replayed.
+pub(crate) const COUNTING: u32 = 1;
 
 /// How a replay is done.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +81,7 @@ const MEMORY_BYTES: u64 = 8 << 30;
 const START_S: i64 = 1_767_225_600;
 
 /// Makes a repository of `scenario` in the folder `work`, publishes as the scenario's replay says, and visits it. The
-/// folder is left as it was.
+/// folder is as it was once the result is dropped.
 ///
 /// # Errors
 /// Any of the publisher and the client.
@@ -166,10 +179,7 @@ fn live(
         let resign = activity.is_resign(publish);
         ledger.publish(&changes, resign)?;
         if let Some(list) = &mut listed {
-            *list = changes.apply(list).map_err(|error| Error::Form {
-                file: scenario.name.clone(),
-                problem: error.to_string(),
-            })?;
+            *list = applied(&changes, list, scenario)?;
         }
         let mut refresh = BTreeSet::from([Refresh::Snapshot]);
         refresh.extend(resign.then_some(Refresh::Bins));
@@ -190,10 +200,7 @@ fn live(
     let now = start.plus_seconds(publishes * interval_s);
     let mut costs =
         Costs { publisher: publisher(&written, cpu_ms, interval_s), ..Costs::default() };
-    let mut counted = match &rebinned {
-        Some(rebinned) => ledger.counts_after(rebinned)?,
-        None => ledger.counts()?,
-    };
+    let mut counted = counts_of(&ledger, rebinned.as_ref())?;
     for (at, client) in scenario.client.iter().enumerate() {
         let of_kind = visitors.par_iter().filter(|visitor| visitor.client == at);
         let visits = of_kind
@@ -215,7 +222,26 @@ fn live(
     let (storage, documents) = source::storage(&repo.join("public"))?;
     costs.storage = storage;
     costs.refused = crate::predict::limits::refused(to.unwrap_or(layout), &documents);
-    Ok(Replayed { costs, counted })
+    Ok(Replayed { costs, counted, counting: COUNTING, _work: Some(Arc::new(work)) })
+}
+
+/// What is listed after a publish.
+pub(crate) fn applied(
+    changes: &ChangeList,
+    list: &TargetList,
+    scenario: &Scenario,
+) -> Result<TargetList, Error> {
+    changes
+        .apply(list)
+        .map_err(|error| Error::Form { file: scenario.name.clone(), problem: error.to_string() })
+}
+
+/// All that a history counts, but for the visits.
+fn counts_of(ledger: &Ledger, rebinned: Option<&Rebinned>) -> Result<Counts, Error> {
+    match rebinned {
+        Some(rebinned) => ledger.counts_after(rebinned),
+        None => ledger.counts(),
+    }
 }
 
 /// The experiment that a scenario's replay is.

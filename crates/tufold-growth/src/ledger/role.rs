@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::at;
-use crate::counts::Steps;
+use crate::counts::{SHORT, Steps};
 
 /// One role.
 pub(crate) struct Role {
@@ -90,6 +90,9 @@ impl Role {
                 }
             }
         }
-        step.placed(self.entries_at(from) as f64)
+        let longest = self.entries_at(from).max(self.entries_at(to));
+        let flag = |is: bool| f64::from(u8::from(is));
+        let adds = flag(step.added > 0.0);
+        step.placed(self.entries_at(from) as f64).shortly(flag(longest < SHORT), adds)
     }
 }

@@ -3,10 +3,10 @@
 use super::Predictor;
 use crate::Error;
 use crate::counts::{
-    Add, Bundles, Counts, Documents, Listing, SnapshotSteps, Steps, Top, TopSteps, Writes,
+    Add, Bundles, Counts, Documents, Listing, SHORT, SnapshotSteps, Steps, Top, TopSteps, Writes,
 };
 use crate::layout::{Form, LayoutSpec, Snapshots};
-use crate::math::{digits, mean_digits, round};
+use crate::math::{digits, mean_digits, poisson_below, round};
 use crate::sizes;
 use crate::tail::Tail;
 use crate::workload::Changes;
@@ -237,8 +237,10 @@ impl Predictor<'_> {
             removed: changes.removed / edges,
             ..Steps::default()
         };
+        let is_short = poisson_below(entries / edges + one.added, SHORT);
+        let adds = -(-one.added).exp_m1();
         let mut all = Steps::default();
-        all.add(&one.placed(entries / edges), edges);
+        all.add(&one.placed(entries / edges).shortly(is_short, adds), edges);
         all
     }
 

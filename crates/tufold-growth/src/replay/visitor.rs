@@ -67,9 +67,15 @@ impl Visitor {
     ) -> Result<(), Error> {
         let paths = self.paths(trace);
         self.visit(&self.folder, shelf, &paths, now, Deltas::Left)?;
+        self.hold(&paths, ledger);
+        Ok(())
+    }
+
+    /// Notes what it holds now, as the history has it.
+    pub(super) fn hold(&mut self, paths: &[String], ledger: &Ledger) {
         let needed: Vec<usize> = match self.kind {
             ClientKind::Mirror => (0..ledger.roles.len()).collect(),
-            _ => ledger.roles_of(&paths).into_iter().collect(),
+            _ => ledger.roles_of(paths).into_iter().collect(),
         };
         let version = |role: usize| (role, ledger.roles[role].version());
         self.held = Some(Held {
@@ -78,10 +84,9 @@ impl Visitor {
             bins: ledger.bins_version,
             roles: needed.into_iter().map(version).collect(),
         });
-        Ok(())
     }
 
-    /// Visits twice from the same state. What it holds is gone afterwards.
+    /// Visits twice from the same state.
     pub(super) fn last_visit(
         &self,
         shelf: &Arc<Shelf>,
@@ -96,7 +101,9 @@ impl Visitor {
         }
         let (cost, sent) = self.visit(&self.folder, shelf, &paths, now, Deltas::Left)?;
         let (delta, _) = self.visit(&twin, shelf, &paths, now, Deltas::Taken)?;
-        for folder in [&self.folder, &twin] {
+        // Of these there are many; the one mirror has many files, which go with the whole folder.
+        let done = [&self.folder, &twin].into_iter().filter(|_| self.kind != ClientKind::Mirror);
+        for folder in done {
             std::fs::remove_dir_all(folder).map_err(Error::io("remove", folder))?;
         }
         let by = |bytes| Transfer { bytes, ..transfer(&cost) };
@@ -106,14 +113,23 @@ impl Visitor {
             gzip,
             zstd: by(sent.zstd as f64),
             delta: transfer(&delta),
-            reads: match rebinned {
-                Some(rebinned) => self.reads_after(ledger, rebinned, &paths)?,
-                None => self.reads(ledger, &paths),
-            },
+            reads: self.reads_of((ledger, rebinned), &paths)?,
         })
     }
 
-    fn paths(&self, trace: &dyn Trace) -> Vec<String> {
+    /// What the history says that its last visit reads.
+    pub(super) fn reads_of(
+        &self,
+        (ledger, rebinned): (&Ledger, Option<&Rebinned>),
+        paths: &[String],
+    ) -> Result<Reads, Error> {
+        match rebinned {
+            Some(rebinned) => self.reads_after(ledger, rebinned, paths),
+            None => Ok(self.reads(ledger, paths)),
+        }
+    }
+
+    pub(super) fn paths(&self, trace: &dyn Trace) -> Vec<String> {
         self.packages.iter().flat_map(|&package| trace.lookups(package)).collect()
     }
 

@@ -11,6 +11,7 @@ const PREFIX: &str = "tufold-replay-";
 const LOCK: &str = "lock";
 
 /// A folder with a lock that its process holds, removed when it is dropped.
+#[derive(Debug)]
 pub struct Work {
     // Fields are dropped in this order: the lock lies in the folder.
     _lock: Lock,

@@ -70,8 +70,9 @@ fn at_size(
             let replayed =
                 cells.replayed(key, &mut || replay(&hourly, layout, options, &grid.work, &step))?;
             progress(Event::Cell);
-            if let Some(replayed) = replayed {
-                add(rows, ladder, layout, targets, Provenance::Measured, &replayed.costs);
+            if let Some(noted) = replayed {
+                let costs = &noted.replayed.costs;
+                add(rows, ladder, layout, targets, Provenance::Measured, costs);
             }
         }
         let predictor = Predictor::new(&long_gaps, season, rates.clone(), ladder)?;
