@@ -88,6 +88,29 @@ fn large_maps_with_entries_that_come_and_go() {
     }
 }
 
+/// An event depends on digits that may stand before the first element: in the key of the whole array.
+#[test]
+fn a_number_before_a_uniform_array_counts_for_its_first_element() {
+    for (key, first) in [("k00121", "null"), ("k", "null"), ("9", "true"), ("k00121", "[[5]]")] {
+        let document = |first: &str, changed: u64| {
+            let entry = |i: u64| {
+                // Of great versions all go up, of small ones none.
+                let version = if noise(i).next().unwrap() % 2 == 0 { 3 } else { 900 + changed };
+                format!(r#""bin-{i:04}":{{"version":{version}}}"#)
+            };
+            let bins: Vec<_> = (0..400).map(entry).collect();
+            let elements = [first].into_iter().chain(["null"; 18]).collect::<Vec<_>>().join(",");
+            format!(r#"{{"a":{{{}}},"{key}":[{elements}]}}"#, bins.join(","))
+        };
+        let base = document(first, 0);
+        check(Some(&base), &document("\"other\"", 1));
+        check(Some(&base), &document(first, 1));
+        let new = document(first, 1);
+        let payload = encode(Some(base.as_bytes()), new.as_bytes()).unwrap();
+        assert_eq!(payload[0] & BY_SIZE, BY_SIZE);
+    }
+}
+
 #[test]
 fn an_unsorted_map_is_carried() {
     let map = |order: &[u32]| {

@@ -102,13 +102,14 @@ pub(super) fn walk<'a>(
     models: &mut Models,
 ) -> Option<Walk<'a>> {
     let (walk, records) = (Walk::default(), Records::default());
-    let mut walker = Walker { models, walk, records, old_end: 0 };
+    let mut walker = Walker { base: base.unwrap_or_default(), models, walk, records, old_end: 0 };
     let new_end = walker.value(ROOT, base, new, 0)?;
     let whole = new_end == new.len() && base.is_none_or(|base| walker.old_end == base.len());
     whole.then_some(walker.walk)
 }
 
 struct Walker<'a, 'm> {
+    base: &'a [u8],
     /// Only for the numbering of classes.
     models: &'m mut Models,
     walk: Walk<'a>,
@@ -118,7 +119,8 @@ struct Walker<'a, 'm> {
 }
 
 impl<'a> Walker<'a, '_> {
-    /// Tells the value at the start of `new`; `template` begins with the one it is likened to. Returns its end in `new`.
+    /// Tells the value at the start of `new`; `template` begins with the one it is likened to, and an old one goes on to the end of the base. Returns its end
+    /// in `new`.
     fn value(
         &mut self,
         class: Class,
@@ -218,6 +220,9 @@ impl<'a> Walker<'a, '_> {
     ) -> Option<usize> {
         let empty: &[u8] = if shape == Shape::Object { b"{}" } else { b"[]" };
         let old = template.unwrap_or(empty);
+        // What an event depends on may stand before the first entry, as it does for a reader.
+        let (base, start) = (self.base, self.base.len().saturating_sub(old.len()));
+        let size_at = |uniform, end| size(uniform, base, start + end);
         let mut old_cursor = Cursor::new(old, 0)?;
         let mut new_cursor = Cursor::new(new, 0)?;
         if template.is_none() {
@@ -240,7 +245,7 @@ impl<'a> Walker<'a, '_> {
                 // Most entries stay, and then nothing of the new one needs to be looked for.
                 let end = *old_end.insert(old_ends.value_end(old, old_index, o.value)?);
                 if let Some(new_end) = new_cursor.end_if_next_is(&old[o.start..end]) {
-                    let size = size(uniform, old, end);
+                    let size = size_at(uniform, end);
                     self.walk.ops.push(Op::Event { class, size, event: Event::Same });
                     let passed = Passed { key: &old[o.key.clone()], value: &old[o.value..end] };
                     self.pass(old_entries, passed);
@@ -278,7 +283,7 @@ impl<'a> Walker<'a, '_> {
                         None => Op::EventAtEnd { class, event },
                         Some(o) => {
                             let end = end_of(o)?;
-                            Op::Event { class, size: size(uniform, old, end), event }
+                            Op::Event { class, size: size_at(uniform, end), event }
                         }
                     };
                     self.walk.ops.push(op);
@@ -313,7 +318,7 @@ impl<'a> Walker<'a, '_> {
                 }
                 (Event::Remove, Some(o), _) => {
                     let end = end_of(&o)?;
-                    self.walk.ops.push(Op::Event { class, size: size(uniform, old, end), event });
+                    self.walk.ops.push(Op::Event { class, size: size_at(uniform, end), event });
                     let passed = Passed { key: &old[o.key], value: &old[o.value..end] };
                     self.pass(old_entries, passed);
                     last = Some(passed);
@@ -322,7 +327,7 @@ impl<'a> Walker<'a, '_> {
                 }
                 (_, Some(o), Some(n)) => {
                     let end = end_of(&o)?;
-                    let size = size(uniform, old, end);
+                    let size = size_at(uniform, end);
                     let old_value = &old[o.value..end];
                     let rest = &new[n.value..];
                     let same = rest.starts_with(old_value)
@@ -333,7 +338,7 @@ impl<'a> Walker<'a, '_> {
                         n.value + old_value.len()
                     } else {
                         let child = children.of(self.models, &old[o.key.clone()], event);
-                        n.value + self.value(child, Some(old_value), rest, depth + 1)?
+                        n.value + self.value(child, Some(&old[o.value..]), rest, depth + 1)?
                     };
                     let passed = Passed { key: &old[o.key], value: old_value };
                     self.pass(old_entries, passed);
