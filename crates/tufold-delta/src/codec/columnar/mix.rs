@@ -1,6 +1,6 @@
 //! Mixing of predictions in the logistic domain, in integers.
 
-use wide::{i16x8, i32x8};
+use wide::{bytemuck, i16x8, i32x4};
 
 /// Positions in the logistic domain are ln(p / (1 - p)) x 256, between these.
 const END: i32 = 2_047;
@@ -14,7 +14,7 @@ pub(super) fn squash(position: i32) -> u32 {
 }
 
 /// The position of a probability of 65,536.
-pub(super) const fn stretch(probability: u32) -> i16 {
+const fn stretch(probability: u32) -> i16 {
     let index = (probability >> 4) as usize;
     STRETCH[if index < 4_096 { index } else { 4_095 }]
 }
@@ -75,6 +75,12 @@ impl Chance {
         self.ones >> 6
     }
 
+    /// The position of the probability.
+    #[inline]
+    pub(super) fn input(self) -> Input {
+        Input::new(STRETCH[(self.ones >> 10) as usize & 4_095])
+    }
+
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a share of a 22-bit error has 22 bits")]
     pub(super) fn learn(&mut self, bit: bool) {
@@ -98,65 +104,99 @@ const SHARES: [u32; SLOWEST] = {
     table
 };
 
+/// A position to be weighed, twice in 32 bits: vectors multiply pairs of 16 bits, and an error has 17.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Input(i32);
+
+impl Input {
+    /// Speaks for neither side.
+    pub(super) const NONE: Self = Self::new(0);
+    const BIAS: Self = Self::new(256);
+
+    const fn new(position: i16) -> Self {
+        Self((position.cast_unsigned() as u32 * 0x1_0001).cast_signed())
+    }
+}
+
 /// What two four-bit counts (of zeros, of ones) mean, as a position: each side starts with 0.3.
+#[inline]
+pub(super) fn meaning(counts: u8) -> Input {
+    MEANING[usize::from(counts)]
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "an index has eight bits")]
-pub(super) const MEANING: [i16; 256] = {
-    let mut table = [0; 256];
+const MEANING: [Input; 256] = {
+    let mut table = [Input::NONE; 256];
     let mut counts = 0;
     while counts < 256 {
         let (zeros, ones) = (counts as u32 >> 4, counts as u32 & 15);
-        table[counts] = stretch(65_536 * (10 * ones + 3) / (10 * (zeros + ones) + 6));
+        table[counts] = Input::new(stretch(65_536 * (10 * ones + 3) / (10 * (zeros + ones) + 6)));
         counts += 1;
     }
     table
 };
 
-/// Positions to be weighed, the rest being zeros.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Inputs([i16x8; 2]);
+/// Positions to be weighed, and one that never changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inputs([i16x8; 3]);
 
 impl Inputs {
     #[inline]
-    pub(super) fn new(positions: [i16; 16]) -> Self {
-        let [a, b, c, d, e, f, g, h, rest @ ..] = positions;
-        Self([i16x8::new([a, b, c, d, e, f, g, h]), i16x8::new(rest)])
+    pub(super) fn new(inputs: [Input; 9]) -> Self {
+        let [a, b, c, d, e, f, g, h, i] = inputs.map(|input| input.0);
+        Self(bytemuck::cast([
+            i32x4::new([a, b, c, d]),
+            i32x4::new([e, f, g, h]),
+            i32x4::new([i, Input::BIAS.0, 0, 0]),
+        ]))
     }
 }
 
-/// Weighs positions; one set of weights for each context.
+/// Weighs positions; one set of weights for each of 512 contexts.
 #[derive(Debug)]
-pub(super) struct Mixer {
-    /// Of 16,384.
-    weights: Vec<[i16x8; 2]>,
-    rates: Vec<i32>,
-}
+pub(super) struct Mixer(Box<[Weights; 512]>);
 
 impl Mixer {
-    pub(super) fn new(contexts: usize) -> Self {
-        let first = [i16x8::splat(FIRST_WEIGHT); 2];
-        Self { weights: vec![first; contexts], rates: vec![FIRST_RATE; contexts] }
+    pub(super) fn new() -> Self {
+        Self(Box::new([FIRST; 512]))
     }
 
     #[inline]
-    pub(super) fn position(&self, context: usize, inputs: &Inputs) -> i32 {
-        let [left, right] = self.weights[context];
-        let sums = inputs.0[0].dot(left) + inputs.0[1].dot(right);
+    pub(super) fn set(&mut self, context: usize) -> &mut Weights {
+        &mut self.0[context & 511]
+    }
+}
+
+/// How much each input counts, and how fast that is learned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    /// Of 16,384; every other number is 0.
+    of_inputs: [i16x8; 3],
+    rate: i32,
+}
+
+impl Weights {
+    #[inline]
+    pub(super) fn position(&self, inputs: &Inputs) -> i32 {
+        let [a, b, c] = inputs.0;
+        let [x, y, z] = self.of_inputs;
+        let sums = a.dot(x) + b.dot(y) + c.dot(z);
         (sums.reduce_add() >> 14).clamp(-END, END)
     }
 
     /// Moves the weights by how wrong `probability` (of one, in 65,536) was: each by input * error / 2^13, rounded.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "half an error stays below 24,001")]
-    pub(super) fn learn(&mut self, context: usize, inputs: &Inputs, probability: u32, bit: bool) {
-        let rate = &mut self.rates[context];
-        let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * *rate) >> 11;
-        *rate = (*rate - (*rate >> 7)).max(LAST_RATE);
-        // An error has 17 bits, and vectors multiply 16: so by its halves.
-        let [less, more] = [error >> 1, (error + 1) >> 1].map(|half| i16x8::splat(half as i16));
-        for (x, w) in inputs.0.into_iter().zip(&mut self.weights[context]) {
-            let product = x.widening_mul(less) + x.widening_mul(more);
-            let step = (product + i32x8::splat(1 << 12)) >> 13;
-            *w = w.saturating_add(i16x8::from_i32x8_saturate(step));
+    pub(super) fn learn(&mut self, inputs: &Inputs, probability: u32, bit: bool) {
+        let error = ((if bit { 65_535 } else { 0 } - probability.cast_signed()) * self.rate) >> 11;
+        self.rate = (self.rate - (self.rate >> 7)).max(LAST_RATE);
+        let (less, more) = ((error >> 1) as i16, ((error + 1) >> 1) as i16);
+        let halves = i16x8::new([less, more, less, more, less, more, less, more]);
+        for (input, weights) in inputs.0.into_iter().zip(&mut self.of_inputs) {
+            // No step has more than 15 bits.
+            let step = (input.dot(halves) + i32x4::splat(1 << 12)) >> 13;
+            let step: i16x8 = bytemuck::cast(step & i32x4::splat(0xffff));
+            *weights = weights.saturating_add(step);
         }
     }
 }
@@ -164,7 +204,10 @@ impl Mixer {
 /// Learning falls from the first rate to the last while a set of weights is used.
 const FIRST_RATE: i32 = 1_500;
 const LAST_RATE: i32 = 200;
-const FIRST_WEIGHT: i16 = 4_096;
+const FIRST: Weights = Weights {
+    of_inputs: [i16x8::new([4_096, 0, 4_096, 0, 4_096, 0, 4_096, 0]); 3],
+    rate: FIRST_RATE,
+};
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,9 @@
 //! The payload: nothing at all if the document stayed as it was; else a byte of flags, then if flagged a length and as many raw bytes (hex digits mostly), then the stream of
 //! the range coder. `FORMAT.md` has each decision in order.
 
+mod blocks;
 mod coder;
+mod counts;
 mod decode;
 mod encode;
 mod int;

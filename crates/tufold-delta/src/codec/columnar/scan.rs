@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::blocks::{self, Stop};
+
 /// Where the string that opens at `at` ends, behind its closing quote.
 #[inline]
 pub(super) fn string_end(text: &[u8], at: usize) -> Option<usize> {
@@ -48,17 +50,31 @@ fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
 }
 
+/// What goes on behind so many bytes is looked at in blocks.
+const LONG: usize = 512;
+
 /// Where the value that begins at `at` ends.
 #[inline]
 pub(super) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     match text.get(at)? {
         b'"' => string_end(text, at),
         b'{' | b'[' => {
+            let mut far = at + LONG;
             let (mut depth, mut at) = (0_usize, at);
             loop {
                 match text.get(at)? {
                     b'"' => {
                         at = string_end(text, at)?;
+                        if at < far {
+                            continue;
+                        }
+                        match blocks::skip(text, at, depth)? {
+                            Stop::End(end) => return Some(end),
+                            Stop::Short { at: stopped, depth: deep } => {
+                                (at, depth) = (stopped, deep)
+                            }
+                        }
+                        far = at + LONG;
                         continue;
                     }
                     b'{' | b'[' => depth += 1,

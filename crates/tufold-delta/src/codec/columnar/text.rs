@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::coder::Coder;
-use super::mix::{Chance, Inputs, MEANING, Mixer, squash, stretch};
+use super::counts::{Bucket, Counts, HASHED, counted};
+use super::mix::{Chance, Input, Inputs, Mixer, meaning, squash};
 use super::symbols::{END, RUN};
 
 /// The strings around the one to be coded, as symbols.
@@ -45,15 +46,22 @@ pub(super) enum Sorted {
     No,
 }
 
-/// Contexts that are looked up by their hash.
-const HASHED: usize = 6;
 /// Places where the string is expected to go on as another one did.
 const MATCHES: usize = 3;
-const BIAS: usize = HASHED + MATCHES;
 
-/// Weights are kept for so many degrees of trust in the low neighbour.
-const TRUST_SETS: usize = 4;
+/// What a guess is worth at first, by the trust in it and its next bit.
+const TRUSTED: [[Chance; 2]; 64] = {
+    let mut table = [[Chance::new(0, 0); 2]; 64];
+    let mut trust = 0;
+    while trust < 64_u32 {
+        let right = 65_536 - 65_536 / (trust % 32 + 3);
+        table[trust as usize] = [Chance::new(65_536 - right, 4), Chance::new(right, 4)];
+        trust += 1;
+    }
+    table
+};
 
+/// Weights are kept for four degrees of trust in the low neighbour.
 fn trust_set(low: Option<(u8, usize)>) -> usize {
     match low.map(|(_, trust)| trust & 31) {
         None => 0,
@@ -94,10 +102,9 @@ impl Room {
 /// What is learned from all the strings of a document.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// For each hashed context and half of a symbol a check byte, then two four-bit counts for each bit.
-    buckets: Vec<[u8; 16]>,
-    bucket_bits: u32,
-    matches: Vec<Chance>,
+    counts: Counts,
+    /// For each guess, each trust and each value of its next bit.
+    matches: Box<[[[Chance; 2]; 64]; MATCHES]>,
     beyond_ascii: Chance,
     mixer: Mixer,
     past: Vec<u8>,
@@ -106,19 +113,11 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(room: Room) -> Self {
-        let bucket_bits = 10 + u32::from(room.0);
         Self {
-            buckets: vec![[0; 16]; HASHED << bucket_bits],
-            bucket_bits,
-            matches: (0..MATCHES * 64 * 2)
-                .map(|i| {
-                    let len = u32::try_from(i / 2 % 32).unwrap_or(0);
-                    let right = 65_536 - 65_536 / (len + 3);
-                    Chance::new(if i % 2 == 1 { right } else { 65_536 - right }, 4)
-                })
-                .collect(),
+            counts: Counts::new(10 + u32::from(room.0)),
+            matches: Box::new([TRUSTED; MATCHES]),
             beyond_ascii: Chance::new(400, 40),
-            mixer: Mixer::new(TRUST_SETS * 128),
+            mixer: Mixer::new(),
             past: Vec::new(),
             seen_at: vec![0; 1 << 14],
         }
@@ -160,84 +159,27 @@ impl Model {
     ) -> u8 {
         let hashes = state.hashes(found);
         let guesses = state.guesses(found, &self.past);
-        let (floor, ceiling) = state.bounds();
-        let trust_set = trust_set(guesses[0]);
-        let mut buckets = [0_usize; HASHED];
-        let mut node = 1_u32;
-        for shift in (0..8).rev() {
-            if shift == 7 || shift == 3 {
-                for (i, bucket) in buckets.iter_mut().enumerate() {
-                    *bucket = self.bucket(i, hashes[i], node);
-                }
-            }
-            let wanted_bit = wanted >> shift & 1 == 1;
-            if shift == 7 {
-                // Hardly any string has more than ASCII: not worth a mix.
-                let ones = self.beyond_ascii.probability().clamp(8, 65_528);
-                let bit = coder.bit(wanted_bit, 65_536 - ones, ones);
-                self.beyond_ascii.learn(bit);
-                node = 2 | u32::from(bit);
-                continue;
-            }
-            // Bits that the sorted neighbours leave no choice about are free.
-            let zero_to = ((node << 1 | 1) << shift) - 1 - 256;
-            let one_from = ((node << 1 | 1) << shift) - 256;
-            if zero_to < floor || one_from > ceiling {
-                node = node << 1 | u32::from(zero_to < floor);
-                continue;
-            }
-            // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a nibble.
-            let depth = 3 - (shift & 3);
-            let place = (1 << depth | node & ((1 << depth) - 1)) as usize & 15;
-            let mut inputs = [0; 16];
-            for i in 0..HASHED {
-                inputs[i] = MEANING[usize::from(self.buckets[buckets[i]][place])];
-            }
-            let mut used = [0; MATCHES];
-            for (i, guess) in guesses.iter().enumerate() {
-                let Some((symbol, trust)) = *guess else { continue };
-                let expected = u32::from(symbol) | 256;
-                if expected >> (shift + 1) == node {
-                    let bit = expected >> shift & 1;
-                    let index = (i << 6 | trust) << 1 | bit as usize;
-                    used[i] = index + 1;
-                    inputs[HASHED + i] = stretch(self.matches[index].probability());
-                }
-            }
-            inputs[BIAS] = 256;
-            let inputs = Inputs::new(inputs);
-            let set = trust_set << 7 | node as usize & 127;
-            let probability = squash(self.mixer.position(set, &inputs));
-            let ones = probability.clamp(8, 65_528);
-            let bit = coder.bit(wanted_bit, 65_536 - ones, ones);
-            node = node << 1 | u32::from(bit);
+        let set = trust_set(guesses[0]) << 7;
+        let bounds = state.bounds();
+        let guesses = guesses.map(Expected::new);
 
-            self.mixer.learn(set, &inputs, probability, bit);
-            for bucket in buckets {
-                let counts = &mut self.buckets[bucket][place];
-                *counts = COUNTED[usize::from(bit)][usize::from(*counts)];
-            }
-            for index in used {
-                if index > 0 {
-                    self.matches[index - 1].learn(bit);
-                }
-            }
-        }
-        (node & 0xff) as u8
-    }
-
-    /// Where the counts for the next four bits of a context are; they are cleared if they were another's.
-    #[inline]
-    fn bucket(&mut self, context: usize, hash: u32, node: u32) -> usize {
-        let hash = (hash ^ node.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
-        let index = (context << self.bucket_bits) + (hash >> (32 - self.bucket_bits)) as usize;
-        let check = (hash & 0xff) as u8;
-        let bucket = &mut self.buckets[index];
-        if bucket[0] != check {
-            *bucket = [0; 16];
-            bucket[0] = check;
-        }
-        index
+        // Hardly any string has more than ASCII: not worth a mix.
+        let ones = self.beyond_ascii.probability().clamp(8, 65_528);
+        let bit = coder.bit(wanted >> 7 == 1, 65_536 - ones, ones);
+        self.beyond_ascii.learn(bit);
+        let node = 2 | u32::from(bit);
+        let Self { counts, matches, mixer, .. } = self;
+        let mut bits = Bits { coder, matches, mixer, wanted, set, bounds, guesses, node };
+        let mut buckets = counts.buckets(&hashes, 1);
+        bits.code::<6>(&mut buckets);
+        bits.code::<5>(&mut buckets);
+        bits.code::<4>(&mut buckets);
+        let mut buckets = counts.buckets(&hashes, bits.node);
+        bits.code::<3>(&mut buckets);
+        bits.code::<2>(&mut buckets);
+        bits.code::<1>(&mut buckets);
+        bits.code::<0>(&mut buckets);
+        (bits.node & 0xff) as u8
     }
 
     /// Keeps the string so far for later matches and follows or looks for one.
@@ -258,26 +200,92 @@ impl Model {
     }
 }
 
-/// One more zero or one; a surprise halves what spoke against it.
-#[expect(clippy::cast_possible_truncation, reason = "both counts together have eight bits")]
-const COUNTED: [[u8; 256]; 2] = {
-    let mut table = [[0; 256]; 2];
-    let mut counts = 0;
-    while counts < 256 {
-        let (zeros, ones) = (counts as u8 >> 4, counts as u8 & 15);
-        table[0][counts] = up(zeros) << 4 | halved(ones);
-        table[1][counts] = halved(zeros) << 4 | up(ones);
-        counts += 1;
-    }
-    table
-};
-
-const fn up(count: u8) -> u8 {
-    if count < 15 { count + 1 } else { 15 }
+/// A symbol on its way, bit by bit.
+struct Bits<'m, C> {
+    coder: &'m mut C,
+    matches: &'m mut [[[Chance; 2]; 64]; MATCHES],
+    mixer: &'m mut Mixer,
+    wanted: u8,
+    /// The first of its sets of weights.
+    set: usize,
+    /// The least and the greatest that it can be.
+    bounds: (u32, u32),
+    guesses: [Expected; MATCHES],
+    /// A one, and then the bits so far.
+    node: u32,
 }
 
-const fn halved(count: u8) -> u8 {
-    if count > 2 { count / 2 + 1 } else { count }
+impl<C: Coder> Bits<'_, C> {
+    /// Codes the bit at this place, from the counts for its half of the symbol.
+    #[inline(always)]
+    fn code<const SHIFT: u32>(&mut self, buckets: &mut [&mut Bucket; HASHED]) {
+        let node = self.node;
+        let (floor, ceiling) = self.bounds;
+        if floor > 0 || ceiling < 255 {
+            // Bits that the sorted neighbours leave no choice about are free.
+            let zero_to = ((node << 1 | 1) << SHIFT) - 1 - 256;
+            let one_from = ((node << 1 | 1) << SHIFT) - 256;
+            if zero_to < floor || one_from > ceiling {
+                self.node = node << 1 | u32::from(zero_to < floor);
+                return;
+            }
+        }
+        // Within a bucket: 1, 2 to 3, 4 to 7, 8 to 15 for the four bits of a half.
+        let first = 8 >> (SHIFT & 3);
+        let place = (first | node & (first - 1)) as usize & 15;
+        let [a, b, c, d, e, f] = std::array::from_fn(|i| meaning(buckets[i][place]));
+        let [g, h, i] = std::array::from_fn(|i| {
+            let guess = self.guesses[i];
+            if guess.holds_for::<SHIFT>(node) {
+                self.matches[i][guess.trust & 63][guess.bit::<SHIFT>()].input()
+            } else {
+                Input::NONE
+            }
+        });
+        let inputs = Inputs::new([a, b, c, d, e, f, g, h, i]);
+        let weights = self.mixer.set(self.set | node as usize & 127);
+        let ones = squash(weights.position(&inputs));
+        let bit = self.coder.bit(self.wanted >> SHIFT & 1 == 1, 65_536 - ones, ones);
+
+        weights.learn(&inputs, ones, bit);
+        for bucket in buckets {
+            bucket[place] = counted(bucket[place], bit);
+        }
+        for (guess, matches) in self.guesses.iter().zip(&mut *self.matches) {
+            if guess.holds_for::<SHIFT>(node) {
+                matches[guess.trust & 63][guess.bit::<SHIFT>()].learn(bit);
+            }
+        }
+        self.node = node << 1 | u32::from(bit);
+    }
+}
+
+/// A symbol that is expected, if any.
+#[derive(Clone, Copy)]
+struct Expected {
+    /// With the bit above its eight, or 0.
+    symbol: u32,
+    trust: usize,
+}
+
+impl Expected {
+    fn new(guess: Option<(u8, usize)>) -> Self {
+        guess.map_or(Self { symbol: 0, trust: 0 }, |(symbol, trust)| Self {
+            symbol: u32::from(symbol) | 256,
+            trust,
+        })
+    }
+
+    /// Whether the bits so far are those expected.
+    #[inline]
+    fn holds_for<const SHIFT: u32>(self, node: u32) -> bool {
+        self.symbol >> (SHIFT + 1) == node
+    }
+
+    #[inline]
+    fn bit<const SHIFT: u32>(self) -> usize {
+        (self.symbol >> SHIFT & 1) as usize
+    }
 }
 
 /// Where one string stands.
