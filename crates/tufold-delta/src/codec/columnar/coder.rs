@@ -8,7 +8,13 @@ use crate::log2::log2_fp;
 /// Codes decisions of given odds. A writer is told each decision and returns it; a reader ignores what it is told.
 pub(super) trait Coder {
     /// One decision with odds `zeros : ones`; both positive, their sum below 2^31.
-    fn bit(&mut self, bit: bool, zeros: u32, ones: u32) -> bool;
+    #[inline]
+    fn bit(&mut self, bit: bool, zeros: u32, ones: u32) -> bool {
+        self.decide(bit, Split::new(zeros, ones))
+    }
+
+    /// One decision with odds that were made ready.
+    fn decide(&mut self, bit: bool, split: Split) -> bool;
 
     /// The `count` (at most 32) low bits of `value`, all as likely.
     fn plain(&mut self, value: u64, count: u32) -> u64;
@@ -16,6 +22,37 @@ pub(super) trait Coder {
     /// The next value of this column begins, and so many raw bytes are left. Only a tally listens.
     #[inline]
     fn enter(&mut self, _: Column<'_>, _raw_left: usize) {}
+}
+
+/// Odds, and what it takes to split a range by them. A division takes long, and this one need not wait for the range.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    zeros: u32,
+    ones: u32,
+    /// (2^64 - 1) / (zeros + ones).
+    inverse: u64,
+}
+
+impl Split {
+    #[inline]
+    pub(super) fn new(zeros: u32, ones: u32) -> Self {
+        Self { zeros, ones, inverse: u64::MAX / u64::from(zeros + ones) }
+    }
+
+    /// Zeros, and ones.
+    pub(super) fn odds(self) -> [u32; 2] {
+        [self.zeros, self.ones]
+    }
+
+    /// The part of the range that says 0: `range / (zeros + ones) * zeros`.
+    #[inline]
+    fn of(self, range: u64) -> u64 {
+        let (zeros, total) = (u64::from(self.zeros), u64::from(self.zeros + self.ones));
+        // The quotient, or one less.
+        let quotient = ((u128::from(range) * u128::from(self.inverse)) >> 64) as u64;
+        let is_less = range - quotient * total >= total;
+        quotient * zeros + if is_less { zeros } else { 0 }
+    }
 }
 
 /// Writes the stream.
@@ -73,8 +110,8 @@ impl Writer {
 
 impl Coder for Writer {
     #[inline]
-    fn bit(&mut self, bit: bool, zeros: u32, ones: u32) -> bool {
-        let split = self.range / u64::from(zeros + ones) * u64::from(zeros);
+    fn decide(&mut self, bit: bool, split: Split) -> bool {
+        let split = split.of(self.range);
         if bit {
             self.advance(split);
             self.range -= split;
@@ -131,8 +168,8 @@ impl<'a> Reader<'a> {
 
 impl Coder for Reader<'_> {
     #[inline]
-    fn bit(&mut self, _: bool, zeros: u32, ones: u32) -> bool {
-        let split = self.range / u64::from(zeros + ones) * u64::from(zeros);
+    fn decide(&mut self, _: bool, split: Split) -> bool {
+        let split = split.of(self.range);
         // Without a branch: what the stream decides is what a processor cannot foresee.
         let bit = self.code >= split;
         let mask = u64::from(bit).wrapping_neg();
@@ -158,7 +195,8 @@ pub(super) struct Estimate {
 }
 
 impl Coder for Estimate {
-    fn bit(&mut self, bit: bool, zeros: u32, ones: u32) -> bool {
+    #[inline]
+    fn decide(&mut self, bit: bool, Split { zeros, ones, .. }: Split) -> bool {
         let chosen = if bit { ones } else { zeros };
         self.cost_fp += log2_fp(u64::from(zeros + ones)) - log2_fp(u64::from(chosen));
         bit
@@ -174,7 +212,8 @@ impl Coder for Estimate {
 pub(super) struct Training;
 
 impl Coder for Training {
-    fn bit(&mut self, bit: bool, _: u32, _: u32) -> bool {
+    #[inline]
+    fn decide(&mut self, bit: bool, _: Split) -> bool {
         bit
     }
 
@@ -199,14 +238,27 @@ impl Odds {
 
     #[inline]
     pub(super) fn code(&mut self, coder: &mut impl Coder, bit: bool) -> bool {
+        let bit = coder.decide(bit, self.split());
+        self.learn(bit);
+        bit
+    }
+
+    /// The odds made ready.
+    #[inline]
+    pub(super) fn split(self) -> Split {
         let [zeros, ones] = self.counts();
-        let bit = coder.bit(bit, zeros, ones);
+        Split::new(zeros, ones)
+    }
+
+    /// One more of this side.
+    #[inline]
+    pub(super) fn learn(&mut self, bit: bool) {
+        let [zeros, ones] = self.counts();
         self.0 += 2 << (u32::from(bit) * 32);
         if zeros + ones >= (1 << 30) - 2 {
             let [zeros, ones] = self.counts();
             *self = Self::prior(zeros / 2 + 1, ones / 2 + 1);
         }
-        bit
     }
 
     #[inline]
@@ -276,6 +328,29 @@ mod tests {
         for seed in 0..300 {
             check(2_000, 999, seed);
             check(2_000, 500, seed);
+        }
+    }
+
+    #[test]
+    fn a_range_is_split_as_by_division() {
+        let mut seeds = noise(5);
+        let mut next = || seeds.next().unwrap();
+        for _ in 0..200_000 {
+            let bits = next() % 30 + 1;
+            let [zeros, ones] =
+                [next(), next()].map(|n| u32::try_from(n % (1 << bits) + 1).unwrap());
+            let total = u64::from(zeros + ones);
+            let shift = next() % 33;
+            let any = (next() | 1 << 63) >> shift;
+            for range in [any, any - any % total, any - any % total + total - 1, u64::MAX, 1 << 32]
+            {
+                let expected = range / total * u64::from(zeros);
+                assert_eq!(Split::new(zeros, ones).of(range), expected, "{range} {zeros}:{ones}");
+            }
+        }
+        for total in [2_u32, 4, 1 << 30] {
+            let split = Split::new(total / 2, total / 2);
+            assert_eq!(split.of(u64::MAX), u64::MAX / u64::from(total) * u64::from(total / 2));
         }
     }
 

@@ -162,11 +162,7 @@ impl Default for Magnitude {
 impl Magnitude {
     #[inline]
     fn code_len(&mut self, coder: &mut impl Coder, len: usize) -> usize {
-        let mut node = 1_usize;
-        for shift in (0..7).rev() {
-            let bit = self.len_bits[node].code(coder, len >> shift & 1 == 1);
-            node = node << 1 | usize::from(bit);
-        }
+        let node = code_down(coder, &mut self.len_bits, len as u64, 7);
         // A damaged stream can name lengths up to 127.
         (node & 127).min(64)
     }
@@ -185,14 +181,10 @@ impl Magnitude {
             trees.0 -= 1;
             odds.resize(1 << left.min(LEARNED_BITS), Odds::prior(6, 6));
         }
-        let mut node = 1_usize;
-        let mut found = 1_u64;
-        while left > 0 && node < odds.len() {
-            left -= 1;
-            let bit = odds[node].code(coder, value >> left & 1 == 1);
-            node = node << 1 | usize::from(bit);
-            found = found << 1 | u64::from(bit);
-        }
+        // A tree without odds stands for no bits.
+        let learned = if odds.is_empty() { 0 } else { left.min(LEARNED_BITS) };
+        left -= learned;
+        let mut found = code_down(coder, odds, value >> left, learned) as u64;
         while left > 0 {
             let count = left.min(32);
             left -= count;
@@ -200,6 +192,26 @@ impl Magnitude {
         }
         found
     }
+}
+
+/// Codes so many low bits of a value down a tree of odds, highest first. Returns them behind a one.
+#[inline]
+fn code_down(coder: &mut impl Coder, tree: &mut [Odds], value: u64, bits: u32) -> usize {
+    let mut node = 1;
+    let mut split = tree.get(node).copied().unwrap_or(Odds::EVEN).split();
+    for left in (0..bits).rev() {
+        // Both that can be next are made ready while the decision is made.
+        let below = tree.get(node << 1..(node << 1) + 2);
+        let [zero, one] = below.map_or([Odds::EVEN; 2], |below| [below[0], below[1]]);
+        let (zero, one) = (zero.split(), one.split());
+        let bit = coder.decide(value >> left & 1 == 1, split);
+        if let Some(odds) = tree.get_mut(node) {
+            odds.learn(bit);
+        }
+        split = if bit { one } else { zero };
+        node = node << 1 | usize::from(bit);
+    }
+    node
 }
 
 /// Reads a decimal integer if it is written the one way that `write` writes it.
@@ -226,9 +238,24 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
 /// Appends a decimal integer.
 #[inline]
 pub(super) fn write(out: &mut Vec<u8>, value: i64) {
+    let mut left = value.unsigned_abs();
+    if value >= 0 && left < 100_000_000 {
+        // Up to eight digits are written as one number, the first in its lowest byte.
+        let (mut digits, mut len) = (0_u64, out.len());
+        loop {
+            digits = digits << 8 | (u64::from(b'0') + left % 10);
+            left /= 10;
+            len += 1;
+            if left == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits.to_le_bytes());
+        out.truncate(len);
+        return;
+    }
     let mut digits = [0_u8; 20];
     let mut start = digits.len();
-    let mut left = value.unsigned_abs();
     loop {
         start -= 1;
         digits[start] = b'0' + (left % 10) as u8;

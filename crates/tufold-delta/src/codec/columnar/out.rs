@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::decode::Fault;
 
+/// What is written at once before it is cut to its length.
+const SLACK: usize = 8;
+
 /// Never grows past `limit`.
 #[derive(Debug)]
 pub(super) struct Out<'a> {
@@ -15,7 +18,7 @@ pub(super) struct Out<'a> {
 
 impl<'a> Out<'a> {
     pub(super) fn new(base: &'a [u8], limit: usize) -> Self {
-        Self { base, bytes: Vec::with_capacity(limit), pending: 0..0, limit }
+        Self { base, bytes: Vec::with_capacity(limit + SLACK), pending: 0..0, limit }
     }
 
     /// Length so far.

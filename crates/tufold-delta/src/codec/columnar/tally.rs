@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::coder::{Coder, Reader};
+use super::coder::{Coder, Reader, Split};
 use super::models::{Class, MAX_CLASSES, Models, ROOT};
 use super::scan::{self, Cursor, Shape};
 use super::walk::LeafForm;
@@ -111,8 +111,9 @@ impl<'a> Tally<'a> {
 }
 
 impl Coder for Tally<'_> {
-    fn bit(&mut self, bit: bool, zeros: u32, ones: u32) -> bool {
-        let bit = self.reader.bit(bit, zeros, ones);
+    fn decide(&mut self, bit: bool, split: Split) -> bool {
+        let bit = self.reader.decide(bit, split);
+        let [zeros, ones] = split.odds();
         let chosen = if bit { ones } else { zeros };
         self.bits += (f64::from(zeros + ones) / f64::from(chosen)).log2();
         bit
