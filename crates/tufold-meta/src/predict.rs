@@ -1,6 +1,7 @@
 //! What a reader can guess of the next document from those it holds: the kinds of predictions, and
 //! a snapshot filled in from rebuilt files. `PROTOCOL.md` specifies each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::cjson::{self, CanonicalObject, ObjectCopy, unescape};
@@ -54,7 +55,7 @@ pub(crate) struct Listed<'a> {
     /// `<role>.json` between its quotes.
     pub(crate) raw_key: &'a [u8],
     /// The role; `None` if the name does not end in `.json`.
-    pub(crate) role: Option<String>,
+    pub(crate) role: Option<Cow<'a, str>>,
     pub(crate) version: u64,
     pub(crate) file: CanonicalObject<'a>,
 }
@@ -69,11 +70,17 @@ pub(crate) fn listed(signed: CanonicalObject<'_>) -> Result<Vec<Listed<'_>>, Bun
     let entry = |entry| {
         let file = CanonicalObject::of(entry)?;
         let version = file.number("version")?;
-        let name = unescape(entry.raw_key);
-        let role = name.strip_suffix(b".json").and_then(|role| String::from_utf8(role.into()).ok());
+        let role = match unescape(entry.raw_key) {
+            Cow::Borrowed(name) => role_of(name).map(Cow::Borrowed),
+            Cow::Owned(name) => role_of(&name).map(|role| Cow::Owned(role.to_owned())),
+        };
         Some(Listed { raw_key: entry.raw_key, role, version, file })
     };
     meta.entries().map(entry).collect::<Option<_>>().ok_or(BundleError::Damaged(NO_SNAPSHOT))
+}
+
+fn role_of(name: &[u8]) -> Option<&str> {
+    name.strip_suffix(b".json").and_then(|role| str::from_utf8(role).ok())
 }
 
 /// How often what a snapshot lists changed until then: what tells a reader how much to expect of the
@@ -132,7 +139,7 @@ fn is_next_number(before: &[u8], name: &[u8]) -> bool {
 /// bytes are what [`canonical_parts`](crate::canonical_parts) gave.
 pub fn listed_versions(snapshot: &[u8]) -> Option<BTreeMap<String, Version>> {
     let entries = listed(CanonicalObject::checked_before(snapshot)?).ok()?;
-    let role = |entry: Listed<'_>| Some((entry.role?, Version::new(entry.version)?));
+    let role = |entry: Listed<'_>| Some((entry.role?.into_owned(), Version::new(entry.version)?));
     Some(entries.into_iter().filter_map(role).collect())
 }
 
@@ -198,7 +205,10 @@ pub(crate) fn outline(
     let mut rest = old.iter().peekable();
     rewrite(new, |entry| {
         // Both are in the same order.
-        while rest.next_if(|old| unescape(old.raw_key) < unescape(entry.raw_key)).is_some() {}
+        let is_before = |old: &&Listed<'_>| {
+            old.raw_key != entry.raw_key && unescape(old.raw_key) < unescape(entry.raw_key)
+        };
+        while rest.next_if(is_before).is_some() {}
         let old = rest.next_if(|old| old.raw_key == entry.raw_key);
         let is_same = old.is_some_and(|old| old.version == entry.version);
         if is_same || !entry.role.as_deref().is_some_and(&brought) {

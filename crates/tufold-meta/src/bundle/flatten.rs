@@ -29,18 +29,26 @@ pub(super) struct Document<'a> {
 impl<'a> Document<'a> {
     /// `None` if the file has not what each targets role has.
     pub(super) fn whole(file: CanonicalObject<'a>) -> Option<Self> {
-        let document = Self::any(file)?;
+        Self::whole_after(file, None)
+    }
+
+    /// As [`Document::whole`], from the version before it, from which it is quicker.
+    pub(super) fn whole_after(
+        file: CanonicalObject<'a>,
+        before: Option<&Document<'_>>,
+    ) -> Option<Self> {
+        let document = Self::any(file, before.map(Document::targets).unwrap_or_default())?;
         (document.version.is_some() && document.targets.is_some()).then_some(document)
     }
 
     /// `None` if it is not of the form that [`flatten`] writes.
     pub(super) fn flattened(file: CanonicalObject<'a>) -> Option<Self> {
-        let document = Self::any(file)?;
+        let document = Self::any(file, &[])?;
         (!document.has_version).then_some(document)
     }
 
-    /// Cuts the file in one go, for most of it is targets.
-    fn any(file: CanonicalObject<'a>) -> Option<Self> {
+    /// Cuts the file in one go, for most of it is targets, and most of these are those before.
+    fn any(file: CanonicalObject<'a>, before: &[Entry<'_>]) -> Option<Self> {
         let mut document = Self {
             len_bytes: file.bytes().len(),
             file: Vec::new(),
@@ -56,7 +64,7 @@ impl<'a> Document<'a> {
             let field = if key == b"signed" {
                 is_signed = true;
                 let mut signed = Entries::inside(value)?;
-                document.read_signed(&mut signed)?;
+                document.read_signed(&mut signed, before)?;
                 fields.next_around(&signed)?
             } else {
                 fields.next()?
@@ -66,11 +74,11 @@ impl<'a> Document<'a> {
         is_signed.then_some(document)
     }
 
-    fn read_signed(&mut self, fields: &mut Entries<'a>) -> Option<()> {
+    fn read_signed(&mut self, fields: &mut Entries<'a>, before: &[Entry<'_>]) -> Option<()> {
         while let Some((key, value)) = fields.peek() {
             let field = if key == b"targets" {
                 let mut targets = Entries::inside(value)?;
-                self.targets = Some(targets.by_ref().collect());
+                self.targets = Some(entries_after(&mut targets, before));
                 fields.next_around(&targets)?
             } else {
                 fields.next()?
@@ -155,6 +163,22 @@ impl<'a> Document<'a> {
     }
 }
 
+/// All entries, many of which are among those before.
+fn entries_after<'a>(entries: &mut Entries<'a>, before: &[Entry<'_>]) -> Vec<Entry<'a>> {
+    let mut found = Vec::with_capacity(before.len());
+    let mut before = before.iter().peekable();
+    loop {
+        if let Some(same) = before.peek().and_then(|entry| entries.next_if_same(entry)) {
+            before.next();
+            found.push(same);
+            continue;
+        }
+        let Some(entry) = entries.next() else { return found };
+        while before.next_if(|old| old.raw_key <= entry.raw_key).is_some() {}
+        found.push(entry);
+    }
+}
+
 /// Appends the object of `fields` without the one `left_out` and with others, which must be new to it.
 pub(super) fn with_fields(
     fields: &[Entry<'_>],
@@ -175,7 +199,7 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    fn places(&self) -> HashMap<&'a str, usize> {
+    pub(super) fn places(&self) -> HashMap<&'a str, usize> {
         self.roles.iter().enumerate().map(|(place, (role, _))| (*role, place)).collect()
     }
 
@@ -318,7 +342,8 @@ pub(super) fn flatten_both<'s>(
     let table = Table::new(chain, names.iter().copied());
     // Both lists are in the order of `<role>.json`, so each role is looked up by its name.
     let (old_places, new_places) = (old.places(), new.places());
-    let mut routed = Vec::with_capacity(old.target_count().max(new.target_count()));
+    let mut routed: Vec<Moved<'_>> =
+        Vec::with_capacity(old.target_count().max(new.target_count()) + 1_024);
     let mut old_own = vec![Vec::new(); old.roles.len()];
     let mut new_own = vec![Vec::new(); new.roles.len()];
     for (home, role) in names.iter().enumerate() {
@@ -340,8 +365,8 @@ pub(super) fn flatten_both<'s>(
             let Some(either) = before_entry.or(after_entry) else { break };
             let path = unescape(either.raw_key);
             if table.home(&path) == Some(Home::Role(home)) {
-                let both = (before_entry.map(|e| e.whole), after_entry.map(|e| e.whole));
-                routed.push(Sortable::new((either.raw_key, both)));
+                let [before, after] = [before_entry, after_entry].map(|e| e.map(|e| e.whole));
+                routed.push(Moved { path, before, after });
                 continue;
             }
             if let (Some(&at), Some(entry)) = (before, before_entry) {
@@ -352,8 +377,17 @@ pub(super) fn flatten_both<'s>(
             }
         }
     }
-    sort_by_path(&mut routed, &|(raw_key, _)| unescape(raw_key));
-    let before = routed.iter().filter_map(|target| target.of.1.0);
-    let after = routed.iter().filter_map(|target| target.of.1.1);
+    let mut order: Vec<_> = (0..routed.len()).map(Sortable::new).collect();
+    sort_by_path(&mut order, &|&place| Cow::Borrowed(&*routed[place].path));
+    let sorted = || order.iter().map(|place| &routed[place.of]);
+    let before = sorted().filter_map(|target| target.before);
+    let after = sorted().filter_map(|target| target.after);
     (old.write(|place| &old_own[place], before), new.write(|place| &new_own[place], after))
+}
+
+/// A target that hashing gives back, as it is listed on either side.
+struct Moved<'s> {
+    path: Cow<'s, [u8]>,
+    before: Option<&'s [u8]>,
+    after: Option<&'s [u8]>,
 }

@@ -63,6 +63,9 @@ fn shared_len<'p, T>(
     let mut shared = &first[skip..];
     for item in rest {
         let other = path(&item.of);
+        if other[skip..].starts_with(shared) {
+            continue;
+        }
         let same = shared.iter().zip(&other[skip..]).take_while(|(a, b)| a == b).count();
         shared = &shared[..same];
     }

@@ -117,6 +117,18 @@ impl<'a> Entries<'a> {
         Some(Self { rest: value.strip_prefix(b"{")? })
     }
 
+    /// The next entry if it is this one of another object, byte for byte.
+    pub(crate) fn next_if_same(&mut self, other: &Entry<'_>) -> Option<Entry<'a>> {
+        let (whole, after) = self.rest.split_at_checked(other.whole.len())?;
+        let end = *after.first()?;
+        if !matches!(end, b',' | b'}') || whole != other.whole {
+            return None;
+        }
+        self.rest = &after[usize::from(end == b',')..];
+        let raw_key = &whole[1..=other.raw_key.len()];
+        Some(Entry { raw_key, value: &whole[whole.len() - other.value.len()..], whole })
+    }
+
     /// Steps over the next entry, whose value is the object that `inside` has come to the end of.
     pub(crate) fn next_around(&mut self, inside: &Self) -> Option<Entry<'a>> {
         let after = inside.rest.strip_prefix(b"}")?;
@@ -174,6 +186,7 @@ fn string_end(text: &[u8]) -> Option<usize> {
 fn value_len(text: &[u8]) -> Option<usize> {
     match text.first()? {
         b'"' => string_end(text),
+        b'{' if let Some(len) = target_len(text) => Some(len),
         b'{' | b'[' => {
             let (mut depth, mut at) = (0_usize, 0);
             loop {
@@ -194,6 +207,17 @@ fn value_len(text: &[u8]) -> Option<usize> {
         }
         _ => text.iter().position(|byte| matches!(byte, b',' | b'}' | b']')),
     }
+}
+
+/// The length of what a target mostly is, a SHA-256 and a length; `None` for anything else.
+fn target_len(text: &[u8]) -> Option<usize> {
+    const BEFORE: &[u8] = br#"{"hashes":{"sha256":""#;
+    const AFTER: &[u8] = br#""},"length":"#;
+    let (digest, rest) = text.strip_prefix(BEFORE)?.split_first_chunk::<64>()?;
+    let is_plain = digest.iter().fold(true, |plain, &b| plain & (b != b'"') & (b != b'\\'));
+    let rest = rest.strip_prefix(AFTER).filter(|_| is_plain)?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    (rest[digits] == b'}').then_some(BEFORE.len() + digest.len() + AFTER.len() + digits + 1)
 }
 
 /// Writes an object out of entries that are canonical already.
