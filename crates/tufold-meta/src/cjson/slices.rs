@@ -332,6 +332,55 @@ mod tests {
     }
 
     #[test]
+    fn targets_and_what_looks_like_one_are_cut_alike() {
+        let digest = "0123456789abcdef".repeat(4);
+        let target = format!(r#"{{"hashes":{{"sha256":"{digest}"}},"length":12}}"#);
+        assert_eq!(target_len(target.as_bytes()), Some(target.len()));
+        let others = [
+            target.replace("12}", r#"12,"x":"}"}"#),
+            target.replace("12}", "-1}"),
+            target.replace(r#"0""#, r#"0\"}}""#),
+            target.replace(&digest, &digest[1..]),
+            target.replace(&digest, &format!("{}\\\"", &digest[2..])),
+            target.replace(&digest, &format!("{}\"}},\"a\":\"", &digest[9..])),
+            target.replace("sha256", "sha512"),
+        ];
+        for value in others.iter().chain([&target]) {
+            let text = format!(r#"{{"a/b":{value},"c":1}}"#);
+            let object = CanonicalObject::checked_before(text.as_bytes()).unwrap();
+            let found: Vec<_> = object.entries().map(|entry| entry.value).collect();
+            assert_eq!(found, [value.as_bytes(), b"1"], "{text}");
+            assert_eq!(target_len(value.as_bytes()).is_some(), *value == target);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_taken_if_it_is_the_same() {
+        let entry = |json: &'static str| CanonicalObject(json.as_bytes()).entries().next().unwrap();
+        for (json, same) in [
+            (r#"{"a":1,"b":2}"#, true),
+            (r#"{"a":1}"#, true),
+            (r#"{"a":12}"#, false),
+            (r#"{"a":2}"#, false),
+            (r#"{"b":1}"#, false),
+            (r#"{"#, false),
+            (r#"{"a":1"#, false),
+        ] {
+            let mut entries = CanonicalObject(json.as_bytes()).entries();
+            let found = entries.next_if_same(&entry(r#"{"a":1}"#));
+            assert_eq!(found.is_some(), same, "{json}");
+            if let Some(found) = found {
+                let expected = entry(json);
+                assert_eq!(
+                    (found.raw_key, found.value, found.whole),
+                    (expected.raw_key, expected.value, expected.whole)
+                );
+                assert_eq!(entries.count(), json.matches("b").count());
+            }
+        }
+    }
+
+    #[test]
     fn an_object_is_cut_while_it_is_stepped_over() {
         let text = br#"{"a":{"b":1,"c":{}},"d":2}"#;
         let mut outer = CanonicalObject::parse(text).unwrap().entries();

@@ -95,7 +95,8 @@ fn a_number_before_a_uniform_array_counts_for_its_first_element() {
         let document = |first: &str, changed: u64| {
             let entry = |i: u64| {
                 // Of great versions all go up, of small ones none.
-                let version = if noise(i).next().unwrap() % 2 == 0 { 3 } else { 900 + changed };
+                let version =
+                    if noise(i).next().unwrap().is_multiple_of(2) { 3 } else { 900 + changed };
                 format!(r#""bin-{i:04}":{{"version":{version}}}"#)
             };
             let bins: Vec<_> = (0..400).map(entry).collect();
