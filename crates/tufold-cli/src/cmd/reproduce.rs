@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::Context;
 use tufold_growth::literature::{Exactness, Line, Reproduction, Work};
 use tufold_repo::targets::{Projects, Source, read_projects};
 
@@ -44,7 +45,12 @@ pub(crate) fn run(args: &Args, out: &mut Out<'_>) -> anyhow::Result<Exit> {
     let asked: Vec<Work> = args.sources.iter().flat_map(|Works(works)| works).copied().collect();
     let works: Vec<Work> = Work::ALL.into_iter().filter(|work| asked.contains(work)).collect();
     let projects = match works.iter().any(|work| work.needs_names()) {
-        true => read_projects(Source::open(&args.names)?, &bars::rows("reading names"))?,
+        true => {
+            let names = Source::open(&args.names);
+            let names =
+                names.context("mercury takes names of projects from a list (--names FILE)")?;
+            read_projects(names, &bars::rows("reading names"))?
+        }
         false => Projects::default(),
     };
     let names: Vec<&str> = projects.rows().iter().map(|project| &*project.name).collect();
