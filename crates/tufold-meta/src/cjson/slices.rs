@@ -342,7 +342,7 @@ mod tests {
             target.replace(r#"0""#, r#"0\"}}""#),
             target.replace(&digest, &digest[1..]),
             target.replace(&digest, &format!("{}\\\"", &digest[2..])),
-            target.replace(&digest, &format!("{}\"}},\"a\":\"", &digest[9..])),
+            target.replace(&digest, &format!("{}\",\"a\":\"", &digest[7..])),
             target.replace("sha256", "sha512"),
         ];
         for value in others.iter().chain([&target]) {
