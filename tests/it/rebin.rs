@@ -142,6 +142,7 @@ fn offline_targets_keys_are_asked_for_before_anything_is_written() {
             }
             Ok(plan) => assert!(!is_refused && plan.is_some(), "{to}"),
         }
+        drop(rebinner);
         assert_eq!(files_of(&scene.repo().join("private")), before, "{to}");
     }
 }
