@@ -41,6 +41,7 @@ impl Cache {
         let lock = lock(&private.root().join("lock"))?;
         store.remove_temporary("")?;
         private.remove_temporary("")?;
+        lock.set_cleared();
         Ok(Self { store, _lock: lock })
     }
 
